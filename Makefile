@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# Two targets for users: make demo, make test. Both install what is missing (Debian packages, as root), build, and run.
+BUILD ?= build
+JOBS ?= $(shell nproc)
+
+.PHONY: all demo test deps build install bench fuzz format clean
+
+all: build
+
+deps:
+	@bash tools/deps.sh
+
+build: deps
+	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release > /dev/null
+	@ninja -C $(BUILD) -j $(JOBS) --quiet intact_cli
+
+demo: build
+	@INTACT=$(BUILD)/intact bash tools/demo.sh
+
+test: deps
+	@bash tools/test.sh
+
+install: build
+	@ninja -C $(BUILD) -j $(JOBS) --quiet
+	@cmake --install $(BUILD)
+
+bench: build
+	@INTACT=$(BUILD)/intact bash bench/run.sh
+
+fuzz: deps
+	@bash fuzz/run.sh
+
+clean:
+	rm -rf build build-*

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# fuzz/fuzz_<name>.c is a libFuzzer target with its corpus in fuzz/corpus/<name>/. Needs clang; fuzz/run.sh runs them all for a while.
+file(GLOB INTACT_FUZZ_C CONFIGURE_DEPENDS fuzz/fuzz_*.c)
+foreach(src ${INTACT_FUZZ_C})
+  get_filename_component(name ${src} NAME_WE)
+  add_executable(${name} ${src})
+  target_include_directories(${name} PRIVATE src)
+  target_compile_options(${name} PRIVATE -fsanitize=fuzzer -Wno-missing-prototypes)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name} PRIVATE intact)
+endforeach()
+if(INTACT_FUZZ)
+  target_compile_options(intact_objects PRIVATE -fsanitize=fuzzer-no-link)
+  target_compile_options(intact_run_objects PRIVATE -fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs the Debian packages that building and testing need, if any is missing (needs root for that).
+set -euo pipefail
+
+packages="gcc g++ clang cmake ninja-build pkg-config libdnnl-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libjansson-dev zlib1g-dev
+libjpeg-dev libpng-dev libcmocka-dev dataset-fashion-mnist python3 binutils"
+# clang's sanitizers and fuzzer
+packages="$packages libclang-rt-dev"
+
+missing=""
+for p in $packages; do
+    dpkg-query -W -f '${Status}' "$p" 2> /dev/null | grep -q 'install ok installed' || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+echo "installing:$missing" >&2
+sudo=""
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo > /dev/null || { echo "these packages are missing, and only root can install them:$missing" >&2; exit 1; }
+    sudo=sudo
+fi
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+# shellcheck disable=SC2086
+$sudo apt-get install -y -qq --no-install-recommends $missing > /dev/null
