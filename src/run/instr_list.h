@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* INSTR(name, code): one line an instruction; the descriptor it_instr_<name> ends src/run/<name>.c. Codes are for ever. */
+INSTR(conv, 1)
+INSTR(dwconv, 2)
+INSTR(dense, 3)
+INSTR(add, 4)
+INSTR(mul, 5)
+INSTR(maxpool, 6)
+INSTR(avgpool, 7)
+INSTR(concat, 8)
+INSTR(pad, 9)
+INSTR(copy, 10)
+INSTR(resize, 11)
+INSTR(lut, 12)
+INSTR(pixels, 13)
+INSTR(requantize, 14)
+INSTR(softmax, 15)
+INSTR(argmax, 16)

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dw.h: depthwise convolution on vectors of channels: packing, bands copied to scratch, and the walk over rows.
+**
+** A block is `lanes` x `vecs` channels of a pixel. `granule` taps of each channel are interleaved in a 32-bit lane, so that one dot
+** product instruction sums them. With stride 1 and so few channels that a block holds several pixels, it does (a fold), where the
+** level allows it. One block as packed:
+**
+**   head (level's: flags, bias, multipliers) | weights: groups x vecs x lanes x 4 bytes
+**
+** Taps are grouped in their order; for 3-wide rows of stride 1, where the level has pairs, a group is a row, stored twice
+** (w0 w1 w2 0 and 0 w0 w1 w2) for the two output pixels that its four inputs serve.
+**
+** A unit is a slab of blocks over a band of rows, copied to scratch as (rows, columns, slab) with the padding in place. */
+#ifndef IT_KERN_X86_DW_H
+#define IT_KERN_X86_DW_H
+
+#include "run/kern/x86/x86.h"
+
+enum {
+    DW_BLOCK_MAX = 64,
+    DW_TAPS_MAX = 1024,
+    DW_BAND_BYTES = 24576, /* of scratch that a band aims at: half of L1 */
+    DW_SLACK = 512         /* behind the last row: a pair's fourth column, a fold's last pixels */
+};
+
+/* One row of one block: where to read, where to write. */
+typedef struct dw_row {
+    const uint8_t *x, *block;
+    const size_t *offset;       /* bytes, of each tap (pair: of each kernel row) from an output pixel's first input */
+    bool pair;
+    uint32_t kh, groups;
+    uint32_t steps;             /* output pixels, or folds of them */
+    uint32_t n, n_last;         /* channels that exist in a step; in the last one */
+    size_t x_step, y_step;      /* bytes from one step to the next */
+    uint8_t *y;
+} dw_row;
+
+typedef struct dw_level {
+    uint32_t lanes, vecs, granule, in_bytes, x_bytes;
+    uint32_t slab;                                     /* blocks, at most */
+    bool folds, pairs;
+    size_t head_bytes;
+    void (*pack_head)(void *dst, const int32_t *bias, const int32_t *mult, const int32_t *shift, bool general);
+    void (*row)(const dw_row *r, const it_epi *e);
+} dw_level;
+
+typedef struct dw_plan {
+    bool pair;
+    uint32_t block, fold;       /* channels; pixels of a block */
+    uint32_t blocks, slabs, groups;
+    uint32_t band_rows, bands;  /* of one sample */
+    size_t px_bytes, row_bytes, columns; /* of scratch */
+    size_t group_bytes, block_bytes;
+} dw_plan;
+
+static inline dw_plan dw_plan_of(const dw_level *v, const it_conv_geom *g)
+{
+    dw_plan p = { .block = v->lanes * v->vecs, .fold = 1 };
+    if (v->folds && g->stride_w == 1 && g->in_c < p.block && p.block % g->in_c == 0)
+        p.fold = p.block / g->in_c;
+    p.pair = v->pairs && p.fold == 1 && g->kw == 3 && g->stride_w == 1 && g->dil_w == 1;
+    p.blocks = (g->in_c + p.block - 1) / p.block;
+    p.slabs = (p.blocks + v->slab - 1) / v->slab;
+    p.groups = p.pair ? 2 * g->kh : (g->kh * g->kw + v->granule - 1) / v->granule;
+    p.columns = (size_t)(g->out_w - 1) * g->stride_w + (size_t)(g->kw - 1) * g->dil_w + 1;
+    p.px_bytes = v->x_bytes * (p.fold > 1 ? g->in_c : (p.blocks < v->slab ? p.blocks : v->slab) * (size_t)p.block);
+    p.row_bytes = p.columns * p.px_bytes;
+    p.group_bytes = (size_t)p.block * 4;
+    p.block_bytes = v->head_bytes + p.groups * p.group_bytes;
+    size_t rows = DW_BAND_BYTES / p.row_bytes, span = (size_t)(g->kh - 1) * g->dil_h + 1;
+    size_t fit = rows > span ? (rows - span) / g->stride_h + 1 : 1;
+    if (fit < 4)
+        fit = 4; /* else the halo is most of the copy */
+    p.bands = fit >= g->out_h ? 1 : (uint32_t)((g->out_h + fit - 1) / fit);
+    p.band_rows = (g->out_h + p.bands - 1) / p.bands;
+    p.bands = (g->out_h + p.band_rows - 1) / p.band_rows;
+    return p;
+}
+
+static inline bool dw_can(const it_conv_geom *g, const it_epi *e)
+{
+    return g->in_c == g->out_c && !e->acc64 && (uint64_t)g->kh * g->kw <= DW_TAPS_MAX - 4;
+}
+
+static inline size_t dw_packed_bytes(const dw_level *v, const it_conv_geom *g)
+{
+    dw_plan p = dw_plan_of(v, g);
+    return p.blocks * p.block_bytes;
+}
+
+static inline uint32_t dw_units(const dw_level *v, const it_conv_geom *g, uint32_t batch)
+{
+    dw_plan p = dw_plan_of(v, g);
+    return batch * p.bands * p.slabs;
+}
+
+static inline size_t dw_rows_in(const it_conv_geom *g, uint32_t rows)
+{
+    return (size_t)(rows - 1) * g->stride_h + (size_t)(g->kh - 1) * g->dil_h + 1;
+}
+
+static inline size_t dw_scratch_bytes(const dw_level *v, const it_conv_geom *g)
+{
+    dw_plan p = dw_plan_of(v, g);
+    return dw_rows_in(g, p.band_rows) * p.row_bytes + DW_SLACK;
+}
+
+/* The tap that stands in place j of a group; kh * kw: none. */
+static inline uint32_t dw_tap(const dw_plan *p, const it_conv_geom *g, uint32_t granule, uint32_t group, uint32_t j)
+{
+    uint32_t none = g->kh * g->kw, kw = j - group % 2;
+    if (p->pair)
+        return kw < 3 ? group / 2 * 3 + kw : none; /* kw wraps around for the byte before the first tap */
+    return group * granule + j < none ? group * granule + j : none;
+}
+
+static inline void dw_pack_block(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const int8_t *w, uint32_t b,
+                                 uint8_t *block)
+{
+    int32_t bias[DW_BLOCK_MAX] = { 0 }, mult[DW_BLOCK_MAX] = { 0 }, shift[DW_BLOCK_MAX];
+    bool general = false;
+    for (uint32_t i = 0; i < p->block; i++) {
+        uint32_t c = b * p->block + panel_channel(v->vecs, i / v->lanes, i % v->lanes);
+        shift[i] = 33; /* of lanes without a channel, and where m is 0: any shift gives 0 */
+        if (p->fold > 1)
+            c %= g->in_c;
+        if (c >= g->in_c)
+            continue;
+        bias[i] = e->bias[c];
+        mult[i] = e->mult[c];
+        if (mult[i] != 0)
+            shift[i] = e->shift[c];
+        general |= shift[i] < 33;
+        for (uint32_t k = 0; k < p->groups * v->granule; k++) {
+            uint32_t tap = dw_tap(p, g, v->granule, k / v->granule, k % v->granule);
+            uint8_t *to = block + v->head_bytes + k / v->granule * p->group_bytes + (size_t)i * 4;
+            if (tap >= g->kh * g->kw)
+                continue;
+            if (v->granule == 4)
+                to[k % 4] = (uint8_t)w[(size_t)tap * g->in_c + c];
+            else
+                ((int16_t *)to)[k % 2] = w[(size_t)tap * g->in_c + c];
+        }
+    }
+    v->pack_head(block, bias, mult, shift, general);
+}
+
+static inline void dw_pack(const dw_level *v, const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst)
+{
+    dw_plan p = dw_plan_of(v, g);
+    memset(dst, 0, p.blocks * p.block_bytes);
+    for (uint32_t b = 0; b < p.blocks; b++)
+        dw_pack_block(v, &p, g, e, w, b, (uint8_t *)dst + b * p.block_bytes);
+}
+
+/* Input rows [ih, ih + rows), channels [c, c + n) of each pixel, padding in place. */
+static inline void dw_copy(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const uint8_t *x, int64_t ih, size_t rows, size_t c,
+                           size_t n, uint8_t *dst)
+{
+    size_t left = g->pad_l < p->columns ? g->pad_l : p->columns, px = p->px_bytes / v->x_bytes;
+    size_t mid = p->columns - left < g->in_w ? p->columns - left : g->in_w, right = p->columns - left - mid;
+    for (size_t r = 0; r < rows; r++, ih++, dst += p->row_bytes) {
+        if (ih < 0 || ih >= g->in_h) {
+            fill_zero(dst, g->in_zero, p->columns * px, v->x_bytes);
+            continue;
+        }
+        const uint8_t *src = x + ((size_t)ih * g->in_w * g->in_c + c) * v->in_bytes;
+        fill_zero(dst, g->in_zero, left * px, v->x_bytes);
+        if (n == px && n == g->in_c)
+            copy_in(dst + left * p->px_bytes, src, mid * n, v->in_bytes, v->x_bytes);
+        else
+            for (size_t i = 0; i < mid; i++)
+                DW_COPY_PX(dst + (left + i) * p->px_bytes, src + i * g->in_c * v->in_bytes, n, v);
+        fill_zero(dst + (left + mid) * p->px_bytes, g->in_zero, right * px, v->x_bytes);
+    }
+}
+
+/* Those of a group's missing taps point at the first tap, where zero weights wait. */
+static inline void dw_offsets(const dw_level *v, const dw_plan *p, const it_conv_geom *g, size_t *offset)
+{
+    if (p->pair)
+        for (uint32_t h = 0; h < g->kh; h++)
+            offset[h] = h * g->dil_h * p->row_bytes;
+    else
+        for (uint32_t t = 0; t < p->groups * v->granule; t++)
+            offset[t] = t < g->kh * g->kw ? t / g->kw * g->dil_h * p->row_bytes + t % g->kw * g->dil_w * p->px_bytes : 0;
+}
+
+static inline void dw_unit(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed,
+                           const uint8_t *x, uint8_t *y, uint32_t unit, const size_t *offset, uint8_t *scratch)
+{
+    uint32_t slab = unit % p->slabs, band = unit / p->slabs % p->bands, sample = unit / p->slabs / p->bands;
+    uint32_t oh = band * p->band_rows, rows = g->out_h - oh < p->band_rows ? g->out_h - oh : p->band_rows;
+    uint32_t first = slab * v->slab, last = first + v->slab < p->blocks ? first + v->slab : p->blocks;
+    uint32_t c = first * p->block, n = g->in_c - c < (last - first) * p->block ? g->in_c - c : (last - first) * p->block;
+    size_t bytes = e->out == INTACT_S16 ? 2 : 1;
+    dw_copy(v, p, g, x + (size_t)sample * g->in_h * g->in_w * g->in_c * v->in_bytes, (int64_t)oh * g->stride_h - g->pad_t,
+            dw_rows_in(g, rows), c, n, scratch);
+    y += ((size_t)sample * g->out_h + oh) * g->out_w * g->out_c * bytes;
+    for (uint32_t b = first; b < last; b++) {
+        dw_row r = { .block = packed + b * p->block_bytes, .offset = offset, .pair = p->pair, .kh = g->kh, .groups = p->groups };
+        r.n = p->fold > 1 || g->in_c - b * p->block > p->block ? p->block : g->in_c - b * p->block;
+        r.n_last = g->out_w % p->fold ? g->out_w % p->fold * g->out_c : r.n;
+        r.steps = (g->out_w + p->fold - 1) / p->fold;
+        r.x_step = p->fold * g->stride_w * p->px_bytes;
+        r.y_step = p->fold * g->out_c * bytes;
+        for (uint32_t i = 0; i < rows; i++) {
+            r.x = scratch + i * g->stride_h * p->row_bytes + (size_t)(b - first) * p->block * v->x_bytes;
+            r.y = y + ((size_t)i * g->out_w * g->out_c + (size_t)b * p->block) * bytes;
+            v->row(&r, e);
+        }
+    }
+}
+
+static inline void dw_run(const dw_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y,
+                          uint32_t unit_begin, uint32_t unit_end, void *scratch)
+{
+    dw_plan p = dw_plan_of(v, g);
+    size_t offset[DW_TAPS_MAX];
+    dw_offsets(v, &p, g, offset);
+    for (uint32_t u = unit_begin; u < unit_end; u++)
+        dw_unit(v, &p, g, e, packed, x, y, u, offset, scratch);
+}
+
+/* The functions of a kernel at a level, all but can(). */
+#define DW_KERN(kern, level)                                                                                                              \
+    static size_t kern##_packed_bytes(const it_conv_geom *g) { return dw_packed_bytes(&level, g); }                                      \
+    static void kern##_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { dw_pack(&level, g, e, w, dst); }        \
+    static uint32_t kern##_units(const it_conv_geom *g, uint32_t batch) { return dw_units(&level, g, batch); }                           \
+    static size_t kern##_scratch_bytes(const it_conv_geom *g) { return dw_scratch_bytes(&level, g); }                                    \
+    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch,            \
+                           uint32_t unit_begin, uint32_t unit_end, void *scratch)                                                         \
+    {                                                                                                                                     \
+        (void)batch;                                                                                                                      \
+        dw_run(&level, g, e, packed, x, y, unit_begin, unit_end, scratch);                                                                \
+    }
+
+#endif

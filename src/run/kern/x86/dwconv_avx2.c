@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dwconv_avx2: u8 and s16 depthwise convolution: two taps' s16 values are interleaved, so that vpmaddwd sums them per channel. */
+#include "run/kern/x86/epi_avx2.h"
+
+#define DW_COPY_PX(dst, src, n, level) copy_in(dst, src, n, (level)->in_bytes, (level)->x_bytes)
+#include "run/kern/x86/dw.h"
+
+/* A block's head. */
+typedef struct dw_head {
+    int32_t general, unused[7];
+    __m256i bias[2];
+    epi256 scale[2];
+} dw_head;
+
+static void pack_head(void *dst, const int32_t *bias, const int32_t *mult, const int32_t *shift, bool general)
+{
+    dw_head h = { .general = general };
+    for (int v = 0; v < 2; v++) {
+        h.bias[v] = _mm256_loadu_si256((const __m256i *)(bias + v * 8));
+        h.scale[v] = epi256_open(mult + v * 8, shift + v * 8);
+    }
+    memcpy(dst, &h, sizeof h);
+}
+
+static inline __m256i load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+static inline __attribute__((always_inline)) void row_groups(const dw_row *r, uint32_t groups, const it_epi *e, bool general, bool wide)
+{
+    const dw_head *head = (const dw_head *)r->block;
+    const uint8_t *x = r->x, *w = r->block + sizeof *head;
+    epi256_pack k = epi256_pack_open(e);
+    uint8_t *y = r->y;
+    for (uint32_t i = 0; i < r->steps; i++, x += r->x_step, y += r->y_step) {
+        __m256i a = head->bias[0], b = head->bias[1];
+        for (uint32_t t = 0; t < groups; t++) {
+            __m256i x0 = load(x + r->offset[2 * t]), x1 = load(x + r->offset[2 * t + 1]);
+            a = _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_unpacklo_epi16(x0, x1), load(w + t * 64)));
+            b = _mm256_add_epi32(b, _mm256_madd_epi16(_mm256_unpackhi_epi16(x0, x1), load(w + t * 64 + 32)));
+        }
+        a = general ? epi256_general(a, &head->scale[0]) : epi256_fast(a, &head->scale[0]);
+        b = general ? epi256_general(b, &head->scale[1]) : epi256_fast(b, &head->scale[1]);
+        epi256_store_x16(&k, a, b, wide, y, r->n);
+    }
+}
+
+static void row(const dw_row *r, const it_epi *e)
+{
+    bool general = ((const dw_head *)r->block)->general, wide = e->out == INTACT_S16;
+    if (general || wide)
+        row_groups(r, r->groups, e, general, wide);
+    else if (r->groups == 5) /* 3x3 */
+        row_groups(r, 5, e, false, false);
+    else
+        row_groups(r, r->groups, e, false, false);
+}
+
+static const dw_level level_u8 = { .lanes = 8, .vecs = 2, .granule = 2, .in_bytes = 1, .x_bytes = 2, .slab = 4,
+                                   .head_bytes = sizeof(dw_head), .pack_head = pack_head, .row = row };
+static const dw_level level_s16 = { .lanes = 8, .vecs = 2, .granule = 2, .in_bytes = 2, .x_bytes = 2, .slab = 4,
+                                    .head_bytes = sizeof(dw_head), .pack_head = pack_head, .row = row };
+DW_KERN(u8, level_u8)
+DW_KERN(s16, level_s16)
+
+const it_kern_conv it_kern_dwconv_u8_avx2 = { "dwconv_u8_avx2_1x16", dw_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes, u8_run };
+const it_kern_conv it_kern_dwconv_s16_avx2 = { "dwconv_s16_avx2_1x16", dw_can, s16_packed_bytes, s16_pack, s16_units, s16_scratch_bytes,
+                                               s16_run };

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pack.c: a checked it_prog becomes an intact_program: kernels chosen, weights packed, memory planned. */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cpu.h"
+#include "run/machine.h"
+
+static intact_status choose_kernels(const it_pack_options *opt, const it_kern **out, intact_error *err)
+{
+    intact_cpu cpu = opt->cpu;
+    if ((unsigned)cpu >= INTACT_CPU_COUNT)
+        return it_fail(err, INTACT_E_ARG, "cpu", "level %d does not exist", (int)cpu);
+    if (cpu == INTACT_CPU_AUTO) {
+        for (cpu = it_cpu_best(); !it_kern_of(cpu);) /* a build without SIMD still has the scalar level */
+            cpu = it_cpu_parent(cpu);
+    } else if (!intact_cpu_has(cpu)) {
+        return it_fail(err, INTACT_E_UNSUPPORTED, "cpu", "this machine cannot run level %s; its best is %s", intact_cpu_name(cpu),
+                       intact_cpu_name(it_cpu_best()));
+    } else if (!it_kern_of(cpu)) {
+        return it_fail(err, INTACT_E_UNSUPPORTED, "cpu", "this build has no kernels for level %s", intact_cpu_name(cpu));
+    }
+    *out = it_kern_of(cpu);
+    return INTACT_OK;
+}
+
+/* Elements of the constants that an instruction calls weight and bias. */
+static uint64_t parameters(const it_prog *g, const it_pinstr *i)
+{
+    uint64_t n = 0;
+    for (uint32_t k = 0; k < i->kind->fields_len; k++) {
+        const it_field *f = &i->kind->fields[k];
+        uint32_t c;
+        memcpy(&c, (const char *)i->args + f->offset, sizeof c);
+        if (f->type == IT_F_CONST && (strcmp(f->name, "weight") == 0 || strcmp(f->name, "bias") == 0))
+            n += g->consts.items[c].len;
+    }
+    return n;
+}
+
+static intact_status prepare_all(intact_program *p, const it_kern *kern, it_pool *pool, it_pack_job **jobs, intact_error *err)
+{
+    const it_prog *g = &p->prog;
+    p->steps = it_arena_new(&p->arena, g->instrs.len * sizeof *p->steps);
+    if (!p->steps)
+        return it_fail_nomem(err, "program", g->instrs.len * sizeof *p->steps);
+    for (size_t k = 0; k < g->instrs.len; k++) {
+        const it_pinstr *i = &g->instrs.items[k];
+        it_prep prep = { .arena = &p->arena, .kern = kern, .pool = pool, .jobs = *jobs, .kernel = "c" };
+        IT_TRY(i->kind->prepare(&prep, g, i, err));
+        *jobs = prep.jobs;
+        p->steps[k] = (it_step){ .state = prep.state, .kernel = prep.kernel, .macs = i->kind->macs ? i->kind->macs(g, i) : 0 };
+        p->info.macs += p->steps[k].macs;
+        p->info.packed_bytes += prep.packed_bytes;
+        p->info.parameters += parameters(g, i);
+        p->scratch_bytes = prep.scratch_bytes > p->scratch_bytes ? prep.scratch_bytes : p->scratch_bytes;
+        p->ports_max = i->in_len > p->ports_max ? i->in_len : p->ports_max;
+        p->ports_max = i->out_len > p->ports_max ? i->out_len : p->ports_max;
+    }
+    if (p->scratch_bytes > SIZE_MAX / 4096) /* times threads */
+        return it_fail_nomem(err, "program", p->scratch_bytes);
+    p->scratch_bytes = it_round_up(p->scratch_bytes, IT_ALIGN);
+    return INTACT_OK;
+}
+
+static void run_jobs(void *user, uint32_t begin, uint32_t end, uint32_t thread)
+{
+    it_pack_job **jobs = user;
+    (void)thread;
+    for (uint32_t k = begin; k < end; k++)
+        jobs[k]->run(jobs[k]);
+}
+
+static intact_status pack_all(intact_program *p, it_pack_job *list, it_pool *pool, intact_error *err)
+{
+    uint32_t n = 0;
+    for (it_pack_job *j = list; j; j = j->next)
+        n++;
+    if (n == 0)
+        return INTACT_OK;
+    it_pack_job **jobs = it_alloc_new(p->alloc, n * sizeof *jobs);
+    if (!jobs)
+        return it_fail_nomem(err, "program", n * sizeof *jobs);
+    n = 0;
+    for (it_pack_job *j = list; j; j = j->next) /* the last layers, mostly the largest, come first */
+        jobs[n++] = j;
+    it_pool_for(pool, n, 1, run_jobs, jobs);
+    it_alloc_free(p->alloc, jobs, n * sizeof *jobs);
+    return INTACT_OK;
+}
+
+static intact_status pack_program(intact_program *p, const it_pack_options *opt, intact_error *err)
+{
+    const it_kern *kern = NULL;
+    IT_TRY(it_prog_check(&p->prog, err));
+    IT_TRY(choose_kernels(opt, &kern, err));
+    IT_TRY(it_program_place(p, err));
+    it_pool *pool;
+    IT_TRY(it_pool_new(p->alloc, opt->threads, &pool, err));
+    it_pack_job *jobs = NULL;
+    intact_status st = prepare_all(p, kern, pool, &jobs, err);
+    if (st == INTACT_OK)
+        st = pack_all(p, jobs, pool, err);
+    it_pool_free(pool);
+    IT_TRY(st);
+    p->info.inputs_len = p->prog.inputs_len;
+    p->info.outputs_len = p->prog.outputs_len;
+    p->info.instructions_len = (uint32_t)p->prog.instrs.len;
+    p->info.tensors_len = (uint32_t)p->prog.tensors.len;
+    p->info.file_bytes = opt->file_bytes;
+    p->info.cpu = kern->cpu;
+    return INTACT_OK;
+}
+
+intact_status it_program_pack(it_prog *g, const it_pack_options *opt, intact_program **out, intact_error *err)
+{
+    *out = NULL;
+    intact_program *p = it_alloc_zero(opt->alloc, sizeof *p);
+    if (!p)
+        return it_fail_nomem(err, "program", sizeof *p);
+    p->alloc = it_alloc_or_libc(opt->alloc);
+    p->prog = *g;
+    it_arena_init(&p->arena, opt->alloc);
+    intact_status st = pack_program(p, opt, err);
+    if (st != INTACT_OK) { /* *g is still the caller's */
+        it_arena_release(&p->arena);
+        it_alloc_free(p->alloc, p, sizeof *p);
+        return st;
+    }
+    it_prog_init(g, g->arena.alloc);
+    IT_VEC_FREE(p->prog.arena.alloc, p->prog.consts);
+    memset(&p->prog.consts, 0, sizeof p->prog.consts);
+    p->map = opt->map;
+    p->map_len = opt->map_len;
+    if (p->map) /* the weights live on as packed; small tables that are used in place come back when touched */
+        (void)!madvise(p->map, p->map_len, MADV_DONTNEED);
+    *out = p;
+    return INTACT_OK;
+}
+
+void intact_program_free(intact_program *p)
+{
+    if (!p)
+        return;
+    it_arena_release(&p->arena);
+    it_prog_release(&p->prog);
+    if (p->map)
+        munmap(p->map, p->map_len);
+    it_alloc_free(p->alloc, p, sizeof *p);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* program.h: a program as the file holds it (it_prog): tensors, constants, instructions. Lowering builds one, itm_write.c
+** writes it, load.c reads it, it_program_pack() turns it into an intact_program that can run. */
+#ifndef IT_PROGRAM_H
+#define IT_PROGRAM_H
+
+#include "base/base.h"
+#include "run/kern/kern.h"
+
+#define IT_NO_CONST UINT32_MAX
+#define IT_INSTR_IN_MAX 4096 /* concat of DenseNet-like networks; everything else takes 1 or 2 */
+
+typedef struct it_prog it_prog;
+typedef struct it_pinstr it_pinstr;
+typedef struct it_prep it_prep;
+typedef struct it_frame it_frame;
+
+/* One value of an integer program. dims[0] is the batch and always 1 here; NHWC (channels last for every rank >= 3). */
+typedef struct it_ptensor {
+    const char *name;
+    intact_type type;
+    uint32_t rank, dims[INTACT_RANK_MAX];
+    uint32_t scale_bits; /* IEEE single, carried as bits: the runtime never computes with it */
+    int32_t zero_point;
+} it_ptensor;
+
+typedef struct it_pconst {
+    intact_type type;
+    uint64_t len; /* elements */
+    const void *data; /* aligned to 64; borrowed */
+} it_pconst;
+
+/* ---- instruction kinds: each file in src/run ends in one of these, with a line in instr_list.h ---- */
+
+typedef enum it_field_type { IT_F_U32, IT_F_I32, IT_F_CONST /* index of a constant */, IT_F_CONST_OPT /* or IT_NO_CONST */ } it_field_type;
+
+typedef struct it_field { /* one 32-bit member of an instruction's argument struct; drives reader, writer and printer */
+    const char *name;
+    uint32_t offset;
+    it_field_type type;
+    int64_t lo, hi; /* allowed values of U32 and I32, both included */
+} it_field;
+#define IT_FIELD(st, member, type, lo, hi) { #member, (uint32_t)offsetof(st, member), IT_F_##type, (lo), (hi) }
+
+typedef struct it_instr {
+    const char *name; /* at most 23 characters */
+    uint32_t code;    /* in the file; never reused */
+    uint32_t in_min, in_max, out_len;
+    uint32_t args_bytes;
+    const it_field *fields;
+    uint32_t fields_len;
+    /* Shapes, types, constant sizes and accumulator bounds; after it succeeds prepare and run cannot go wrong.
+    ** Indexes of tensors and constants, and field ranges, were checked before. */
+    intact_status (*check)(const it_prog *p, const it_pinstr *i, intact_error *err);
+    uint64_t (*macs)(const it_prog *p, const it_pinstr *i); /* NULL: 0 */
+    /* Chooses the kernel from prep->kern, packs, and leaves what run needs in prep->state (prep->arena). */
+    intact_status (*prepare)(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err);
+    void (*run)(const void *state, const it_frame *f);
+    bool inplace; /* out[0] may be the very bytes of in[0] */
+} it_instr;
+
+struct it_pinstr {
+    const it_instr *kind;
+    const char *name; /* the layer it came from */
+    uint32_t in_len, out_len;
+    const uint32_t *in, *out; /* tensors */
+    void *args;               /* kind->args_bytes */
+};
+
+struct it_prog {
+    struct { it_ptensor *items; size_t len, cap; } tensors;
+    struct { it_pconst *items; size_t len, cap; } consts;
+    struct { it_pinstr *items; size_t len, cap; } instrs; /* in order of execution; every tensor is written once, before use */
+    uint32_t *inputs, *outputs;
+    uint32_t inputs_len, outputs_len;
+    const char *meta; /* JSON */
+    it_arena arena;   /* owns names, args, in/out lists */
+};
+
+void it_prog_init(it_prog *p, const intact_alloc *alloc);
+void it_prog_release(it_prog *p);
+/* Everything that must hold of a program, in numbered invariants (program.c). Used by the loader and before writing. */
+INTACT_MUST_USE intact_status it_prog_check(const it_prog *p, intact_error *err);
+
+extern const it_instr *const it_instr_all[]; /* NULL at the end; from instr_list.h */
+const it_instr *it_instr_by_code(uint32_t code);
+
+static inline const it_ptensor *it_in(const it_prog *p, const it_pinstr *i, uint32_t k) { return &p->tensors.items[i->in[k]]; }
+static inline const it_ptensor *it_out(const it_prog *p, const it_pinstr *i, uint32_t k) { return &p->tensors.items[i->out[k]]; }
+static inline const it_pconst *it_const(const it_prog *p, uint32_t c) { return c == IT_NO_CONST ? NULL : &p->consts.items[c]; }
+uint64_t it_ptensor_elements(const it_ptensor *t); /* per sample */
+size_t it_ptensor_bytes(const it_ptensor *t);      /* per sample */
+void it_ptensor_nhwc(const it_ptensor *t, uint32_t hwc[3]); /* rank 2: 1,1,K; rank 3: 1,L,C; rank 4: H,W,C; more: product of the leading, W, C */
+
+/* ---- what prepare gets and what run gets ---- */
+
+/* Packing put off until every instruction is prepared, so that it_program_pack() can do all of it in parallel. */
+typedef struct it_pack_job it_pack_job;
+struct it_pack_job {
+    it_pack_job *next;
+    void (*run)(it_pack_job *job);
+};
+
+struct it_prep {
+    it_arena *arena;     /* lives as long as the program; packed weights go here too */
+    const it_kern *kern;
+    it_pool *pool;       /* for packing; may have one thread */
+    it_pack_job *jobs;   /* in out: what must run before the program does; prepare may put one in front */
+    void *state;         /* out */
+    const char *kernel;  /* out: name of the kernel version */
+    size_t packed_bytes; /* out */
+    size_t scratch_bytes;/* out: per thread, while running */
+};
+
+struct it_frame {
+    const void *const *in;
+    void *const *out;
+    uint32_t batch;
+    it_pool *pool;
+    uint8_t *scratch;      /* aligned to 64 */
+    size_t scratch_stride; /* bytes from one thread's scratch to the next one's */
+};
+
+/* ---- packing and planning ---- */
+
+/* Prepares every instruction, plans memory. p is consumed: on success the program owns it. map_base/len: kept mapping, may be NULL. */
+typedef struct it_pack_options {
+    const intact_alloc *alloc;
+    intact_cpu cpu;
+    uint32_t threads;
+    uint64_t file_bytes;
+    void *map; size_t map_len; /* unmapped when the program is freed */
+} it_pack_options;
+INTACT_MUST_USE intact_status it_program_pack(it_prog *p, const it_pack_options *opt, intact_program **out, intact_error *err);
+
+typedef struct it_slot { uint32_t first, last; size_t bytes, offset; } it_slot; /* instructions, inclusive; offset is the answer */
+/* Places the slots so that no two alive together overlap, in small total size (returned), offsets multiples of 64. */
+INTACT_MUST_USE intact_status it_plan(it_slot *slots, size_t len, const intact_alloc *a, size_t *peak, intact_error *err);
+size_t it_plan_bound(const it_slot *slots, size_t len); /* the largest sum of bytes alive at once */
+
+#endif
