@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* batch_normalization: y = (x - mean) / sqrt(var + epsilon) * scale + bias per channel. Usually folded into a convolution; one that
+** stands alone is a depthwise convolution of one tap in integers. */
+#include <math.h>
+#include <string.h>
+
+#include "op/lower.h"
+#include "op/nn.h"
+
+typedef struct bn_args { float epsilon, momentum; int64_t training; } bn_args;
+
+enum { SCALE = 1, BIAS, MEAN, VAR };
+
+static intact_status bn_parse(it_parse *p)
+{
+    bn_args *a = p->n->args;
+    int64_t spatial;
+    IT_TRY(it_attr_float(p, "epsilon", 1e-5f, &a->epsilon));
+    IT_TRY(it_attr_float(p, "momentum", 0.9f, &a->momentum));
+    IT_TRY(it_attr_int(p, "training_mode", 0, &a->training));
+    IT_TRY(it_attr_int(p, "spatial", 1, &spatial));
+    if (spatial != 1)
+        return it_node_fail(p->n, p->err, INTACT_E_UNSUPPORTED, "spatial is %lld: a mean for each position is not supported; 1 is",
+                            (long long)spatial);
+    for (int i = 1; i < p->n->out_len; i++)
+        if (p->n->out[i] && (p->n->opset < 14 || !a->training))
+            return it_node_fail(p->n, p->err, INTACT_E_UNSUPPORTED, "output %d is asked for, which only training_mode=1 of opset 14 and later "
+                                "gives; export the network for inference", i);
+    if (p->n->out_len > 3)
+        return it_node_fail(p->n, p->err, INTACT_E_UNSUPPORTED, "%d outputs; 1 is given, 3 in training mode", p->n->out_len);
+    return INTACT_OK;
+}
+
+static intact_status bn_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err)
+{
+    static const char *const ROLE[] = { "", "scale", "bias", "mean", "variance" };
+    int64_t channels;
+    IT_TRY(it_nn_float_only(n, in[0], err));
+    if (in[0]->rank < 1)
+        return it_node_fail(n, err, INTACT_E_SHAPE, "the input has no dimensions; batch and channels are needed");
+    channels = in[0]->rank > 1 ? in[0]->dim[1] : 1;
+    for (int i = SCALE; i <= VAR; i++) {
+        IT_TRY(it_nn_float_only(n, in[i], err)); /* from opset 15 on their types are their own */
+        IT_TRY(it_nn_expect(n, in[i], ROLE[i], in[i]->type, 1, &channels, err));
+    }
+    it_shape_copy(&out[0], in[0]);
+    for (int i = 1; i < n->out_len; i++)
+        it_shape_copy(&out[i], in[i == 1 ? MEAN : VAR]);
+    return INTACT_OK;
+}
+
+/* y = (x - mean[c]) * a[c] + b[c] */
+#define DEFINE_APPLY(name, T)                                                                                                    \
+    static void name(const it_nn_view *v, const T *x, const double *mean, const double *a, const double *b, T *y)                \
+    {                                                                                                                            \
+        for (int64_t o = 0; o < v->outer; o++)                                                                                   \
+            for (int64_t i = 0; i < v->inner; i++) {                                                                             \
+                int64_t c = (o * v->inner + i) % v->channels, at = o * v->len * v->inner + i;                                    \
+                T m = (T)mean[c], s = (T)a[c], t = (T)b[c];                                                                      \
+                for (int64_t p = 0; p < v->len; p++, at += v->inner)                                                             \
+                    y[at] = (x[at] - m) * s + t;                                                                                 \
+            }                                                                                                                    \
+    }
+DEFINE_APPLY(apply_f32, float)
+DEFINE_APPLY(apply_f64, double)
+
+/* Mean and population variance of each channel. */
+static void statistics(const it_nn_view *v, const double *x, double *mean, double *var)
+{
+    double count = (double)(v->outer * v->inner / v->channels * v->len);
+    memset(mean, 0, (size_t)v->channels * sizeof(*mean));
+    memset(var, 0, (size_t)v->channels * sizeof(*var));
+    for (int pass = 0; pass < 2; pass++) {
+        double *sum = pass ? var : mean;
+        for (int64_t o = 0; o < v->outer; o++)
+            for (int64_t p = 0; p < v->len; p++)
+                for (int64_t i = 0; i < v->inner; i++) {
+                    int64_t c = (o * v->inner + i) % v->channels;
+                    double d = x[(o * v->len + p) * v->inner + i] - (pass ? mean[c] : 0);
+                    sum[c] += pass ? d * d : d;
+                }
+        for (int64_t c = 0; c < v->channels; c++)
+            sum[c] /= count;
+    }
+}
+
+static void put_running(const it_tensor *t, const double *old, const double *batch, double momentum)
+{
+    for (int64_t c = 0; c < it_tensor_len(t); c++)
+        it_tensor_set(t, c, old[c] * momentum + batch[c] * (1 - momentum));
+}
+
+/* Statistics of this batch instead of the stored ones, which move toward them. */
+static intact_status train(it_run_ctx *c, const it_node *n, const it_nn_view *v, const double *x, double *const stat[2],
+                           const double *const old[2], it_tensor *const *out, intact_error *err)
+{
+    const bn_args *a = n->args;
+    if (v->outer * v->len == 0)
+        return it_node_fail(n, err, INTACT_E_SHAPE, "an empty batch has no mean");
+    (void)c;
+    statistics(v, x, stat[0], stat[1]);
+    for (int i = 1; i < n->out_len; i++)
+        if (out[i])
+            put_running(out[i], old[i - 1], stat[i - 1], a->momentum);
+    return INTACT_OK;
+}
+
+static intact_status bn_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+{
+    const bn_args *a = n->args;
+    it_nn_view v = it_nn_view_of(in[0]);
+    const double *p[5] = { NULL }, *x = NULL, *bias;
+    double *fac = it_arena_new(c->scratch, (size_t)v.channels * 3 * sizeof(double) + 1), *y;
+    if (!fac)
+        return it_fail_nomem(err, n->name, (size_t)v.channels * 3 * sizeof(double));
+    for (int i = SCALE; i <= VAR; i++)
+        IT_TRY(it_nn_f64(c, n, in[i], &p[i], err));
+    bias = p[BIAS];
+    if (in[0]->type != IT_F32 || a->training)
+        IT_TRY(it_nn_f64(c, n, in[0], &x, err));
+    if (a->training) {
+        double *stat[2] = { fac + v.channels, fac + 2 * v.channels };
+        const double *old[2] = { p[MEAN], p[VAR] };
+        IT_TRY(train(c, n, &v, x, stat, old, out, err));
+        p[MEAN] = stat[0], p[VAR] = stat[1];
+    }
+    for (int64_t i = 0; i < v.channels; i++)
+        fac[i] = p[SCALE][i] / sqrt(p[VAR][i] + (double)a->epsilon);
+    if (in[0]->type == IT_F32) {
+        apply_f32(&v, in[0]->data, p[MEAN], fac, bias, out[0]->data);
+        return INTACT_OK;
+    }
+    IT_TRY(it_nn_f64_room(c, n, out[0], &y, err));
+    apply_f64(&v, x, p[MEAN], fac, bias, y);
+    it_nn_put_f64(out[0], y);
+    return INTACT_OK;
+}
+
+/* Code +-127 at scale |a| / 127 is the factor a exactly, so no quantizer needs to have seen it. */
+static intact_status emit(it_lower *lw, const it_node *n, int64_t channels, float *scale, float *bias, int32_t *zero, int8_t *code,
+                          intact_error *err)
+{
+    const bn_args *a = n->args;
+    it_conv_args args = { .group = 1, .kh = 1, .kw = 1, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1 };
+    it_quant qw = { .type = INTACT_S8, .bits = 8, .axis = 0, .len = channels, .scale = scale, .zero = zero };
+    it_mac_consts k;
+    uint32_t x, y;
+    for (int64_t c = 0; c < channels; c++) {
+        double f = it_tensor_get(&n->in[SCALE]->t, c) / sqrt(it_tensor_get(&n->in[VAR]->t, c) + (double)a->epsilon);
+        bias[c] = (float)(it_tensor_get(&n->in[BIAS]->t, c) - it_tensor_get(&n->in[MEAN]->t, c) * f);
+        code[c] = f > 0 ? 127 : f < 0 ? -127 : 0;
+        scale[c] = code[c] ? (float)(fabs(f) / 127) : 1;
+        zero[c] = 0;
+    }
+    IT_TRY(it_lower_tensor(lw, n->in[0], &x, err));
+    IT_TRY(it_lower_tensor(lw, n->out[0], &y, err));
+    IT_TRY(it_lower_mac(lw, n, code, channels, 1, true, &qw, bias, n->in[0]->q, n->out[0]->q, &k, err));
+    args.weight = k.weight, args.bias = k.bias, args.mult = k.mult, args.shift = k.shift;
+    args.lo = k.lo, args.hi = k.hi, args.acc64 = k.acc64;
+    return it_lower_emit(lw, &it_instr_dwconv, n->name, &x, 1, &y, 1, &args, err);
+}
+
+static intact_status bn_lower(it_lower *lw, const it_node *n, intact_error *err)
+{
+    const it_tensor *x = &n->in[0]->t;
+    int64_t channels;
+    size_t bytes;
+    float *room;
+    intact_status st;
+    if (x->rank != 3 && x->rank != 4)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "a batch normalization of %d dimensions that no convolution takes in has no integer "
+                            "form; 3 or 4 have", x->rank);
+    if (((const bn_args *)n->args)->training)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "training_mode is 1; export the network for inference");
+    for (int i = SCALE; i <= VAR; i++)
+        if (!n->in[i]->is_const || !n->in[i]->t.data)
+            return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "input %d is computed by the network; the integer form needs constants", i);
+    channels = x->dim[1];
+    bytes = (size_t)channels * 13;
+    room = it_alloc_new(lw->alloc, bytes);
+    if (!room)
+        return it_fail_nomem(err, n->name, bytes);
+    st = emit(lw, n, channels, room, room + channels, (int32_t *)room + 2 * channels, (int8_t *)(room + 3 * channels), err);
+    it_alloc_free(lw->alloc, room, bytes);
+    return st;
+}
+
+const it_op it_op_batch_normalization = {
+    .name = "batch_normalization", .onnx = "BatchNormalization", .since = 7,
+    .in_min = 5, .in_max = 5, .out_min = 1, .out_max = 5,
+    .args_bytes = sizeof(bn_args),
+    .parse = bn_parse, .infer = bn_infer, .forward = bn_forward, .lower = bn_lower,
+    .quant = { .out = IT_Q_FREE, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
+    .layout = IT_LAYOUT_NHWC,
+};

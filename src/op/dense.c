@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dense.c: lowering of matrix products with constant weights to the dense instruction, and their type check. */
+#include <string.h>
+
+#include "op/dense.h"
+
+intact_status it_dense_check_type(const it_node *n, const it_tensor *a, const it_tensor *b, intact_error *err)
+{
+    static const bool OK[IT_TYPE_COUNT] = { [IT_F16] = true, [IT_F32] = true, [IT_F64] = true, [IT_I32] = true, [IT_U32] = true,
+                                            [IT_I64] = true, [IT_U64] = true };
+    if (a->type == b->type && OK[a->type])
+        return INTACT_OK;
+    return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "inputs of type %s and %s; the same one of float16, float, double, int32, uint32, "
+                        "int64, uint64 is needed", it_type_name(a->type), it_type_name(b->type));
+}
+
+/* Weight codes as (O,K) with K in the order in which the runtime holds source's bytes; negated when alpha is negative. */
+static intact_status gather(const it_node *n, const it_dense_lower *d, const it_tensor *source, int8_t *to, intact_error *err)
+{
+    const int8_t *from = n->in[1]->q->codes;
+    int64_t channels = source->rank >= 3 ? source->dim[1] : d->k, spatial = d->k / channels;
+    for (int64_t o = 0; o < d->out_c; o++)
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t s = 0; s < spatial; s++) {
+                int8_t w = from[o * d->out_stride + (c * spatial + s) * d->k_stride];
+                if (d->alpha < 0 && w == -128)
+                    return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "weight code -128 cannot be negated for the negative alpha %g", d->alpha);
+                to[o * d->k + s * channels + c] = d->alpha < 0 ? (int8_t)-w : w;
+            }
+    return INTACT_OK;
+}
+
+static intact_status emit(it_lower *lw, const it_node *n, const it_dense_lower *d, const it_quant *qw, int8_t *weight, intact_error *err)
+{
+    const it_value *x = n->in[0], *y = n->out[0];
+    const it_value *source = it_lower_dense_source(lw, x);
+    it_dense_args a = { 0 };
+    it_mac_consts k;
+    uint32_t in, out;
+    IT_TRY(it_lower_tensor(lw, source, &in, err));
+    IT_TRY(it_lower_tensor(lw, y, &out, err)); /* of any rank: the instruction counts elements */
+    IT_TRY(gather(n, d, &source->t, weight, err));
+    IT_TRY(it_lower_mac(lw, n, weight, d->out_c, d->k, false, qw, d->bias, x->q, y->q, &k, err));
+    a.weight = k.weight, a.bias = k.bias, a.mult = k.mult, a.shift = k.shift;
+    a.lo = k.lo, a.hi = k.hi, a.acc64 = k.acc64;
+    return it_lower_emit(lw, &it_instr_dense, n->name, &in, 1, &out, 1, &a, err);
+}
+
+intact_status it_dense_lower_emit(it_lower *lw, const it_node *n, const it_dense_lower *d, intact_error *err)
+{
+    const it_quant *q = n->in[1]->q;
+    double alpha = d->alpha < 0 ? -d->alpha : d->alpha;
+    size_t bytes = (size_t)(d->out_c * d->k), scale_bytes = (size_t)q->len * sizeof(float);
+    int8_t *weight;
+    it_quant qw = *q;
+    intact_status st;
+    if (!(alpha > 0))
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "alpha is %g; the integer form needs a number other than 0", d->alpha);
+    weight = it_alloc_new(lw->alloc, bytes);
+    qw.scale = it_alloc_new(lw->alloc, scale_bytes);
+    if (weight && qw.scale) {
+        for (int64_t i = 0; i < q->len; i++)
+            qw.scale[i] = (float)(q->scale[i] * alpha);
+        st = emit(lw, n, d, &qw, weight, err);
+    } else {
+        st = it_fail_nomem(err, n->name, bytes + scale_bytes);
+    }
+    it_alloc_free(lw->alloc, weight, bytes);
+    it_alloc_free(lw->alloc, qw.scale, scale_bytes);
+    return st;
+}

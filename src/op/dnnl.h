@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dnnl.h: the part of oneDNN's C interface that the operators use, always with one thread. */
+#ifndef IT_DNNL_H
+#define IT_DNNL_H
+
+#include "op/op.h"
+
+/* A float32 convolution or transposed convolution. Tensors carry shape and layout; data is given to run. */
+typedef struct it_dnnl_conv_spec {
+    const it_tensor *x, *w, *y; /* rank 3..5; w is plain: (O,I/g,k), transposed (I,O/g,k) */
+    bool bias, transposed, const_weights;
+    int64_t group;
+    const it_window *win;       /* resolved: explicit pads; transposed: the pads of the convolution that this one reverses */
+} it_dnnl_conv_spec;
+
+/* Makes the primitive and leaves it in *out. INTACT_OK with *out NULL: the library cannot do it, use the plain loops. */
+INTACT_MUST_USE intact_status it_dnnl_conv_new(const intact_alloc *alloc, const it_node *n, const it_dnnl_conv_spec *spec,
+                                               it_op_state **out, intact_error *err);
+/* bias: ignored when spec had none. With const_weights, w and bias are read on the first call only. */
+INTACT_MUST_USE intact_status it_dnnl_conv_run(it_op_state *state, const it_node *n, const float *x, const float *w, const float *bias,
+                                               float *y, intact_error *err);
+
+/* Row-major y (m,n) = alpha * op(a) * op(b) + beta * y, op(a) (m,k); lda, ldb as stored. */
+typedef struct it_dnnl_mat { int64_t m, n, k, lda, ldb; bool trans_a, trans_b; float alpha, beta; } it_dnnl_mat;
+INTACT_MUST_USE intact_status it_dnnl_matmul(const it_node *n, const it_dnnl_mat *g, const float *a, const float *b, float *y,
+                                             intact_error *err);
+
+#endif

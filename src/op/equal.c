@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* equal: y = a == b, elementwise with broadcasting; NaN equals nothing. */
+#include "op/walk.h"
+
+#define IT_COMPARE_EXPR (a == b)
+IT_COMPARE(equal)
+
+const it_op it_op_equal = {
+    .name = "equal", .onnx = "Equal", .since = 7,
+    .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
+    .infer = it_compare_infer, .forward = equal_forward,
+};

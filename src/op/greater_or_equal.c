@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* greater_or_equal: y = a >= b, elementwise with broadcasting. */
+#include "op/walk.h"
+
+#define IT_COMPARE_EXPR (a >= b)
+IT_COMPARE(greater_or_equal)
+
+const it_op it_op_greater_or_equal = {
+    .name = "greater_or_equal", .onnx = "GreaterOrEqual", .since = 12,
+    .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
+    .infer = it_compare_infer, .forward = greater_or_equal_forward,
+};

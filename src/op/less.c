@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* less: y = a < b, elementwise with broadcasting. */
+#include "op/walk.h"
+
+#define IT_COMPARE_EXPR (a < b)
+IT_COMPARE(less)
+
+const it_op it_op_less = {
+    .name = "less", .onnx = "Less", .since = 7,
+    .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
+    .infer = it_compare_infer, .forward = less_forward,
+};

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lower.h: what an operator's lower() uses to emit instructions. Runtime order of dims: rank >= 3 channels last, (N,C,rest) -> (N,rest,C). */
+#ifndef IT_LOWER_H
+#define IT_LOWER_H
+
+#include "op/op.h"
+#include "run/instr.h"
+
+typedef struct it_note { const char *layer, *text; } it_note;
+
+typedef struct it_lower {
+    const it_graph *g;
+    it_prog *prog;             /* being built */
+    uint32_t *tensor_of;       /* [value id]: runtime tensor, UINT32_MAX when none yet */
+    struct { it_note *items; size_t len, cap; } notes; /* "scale of channel 3 raised": reported to the user */
+    const intact_alloc *alloc;
+} it_lower;
+
+/* Runtime tensor of a value (made from its shape and v->q on first use, in runtime order). Fails when v has no quantization. */
+INTACT_MUST_USE intact_status it_lower_tensor(it_lower *lw, const it_value *v, uint32_t *out, intact_error *err);
+/* An extra tensor; dims in runtime order. */
+INTACT_MUST_USE intact_status it_lower_temp(it_lower *lw, const char *name, intact_type type, uint32_t rank, const uint32_t *dims,
+                                            float scale, int32_t zero, uint32_t *out, intact_error *err);
+/* The output value is the very tensor of the input (identity, dropout, trivial reshape with the same runtime dims). */
+void it_lower_alias(it_lower *lw, const it_value *out, uint32_t tensor);
+/* A constant: len elements, copied. */
+INTACT_MUST_USE intact_status it_lower_const(it_lower *lw, intact_type type, uint64_t len, const void *data, uint32_t *out, intact_error *err);
+/* Appends an instruction; args is kind->args_bytes, copied. */
+INTACT_MUST_USE intact_status it_lower_emit(it_lower *lw, const it_instr *kind, const char *layer, const uint32_t *in, uint32_t in_len,
+                                            const uint32_t *out, uint32_t out_len, const void *args, intact_error *err);
+INTACT_MUST_USE intact_status it_lower_note(it_lower *lw, const char *layer, const char *fmt, ...) IT_PRINTF(3, 4);
+void it_lower_init(it_lower *lw, const it_graph *g, it_prog *prog, const intact_alloc *alloc);
+void it_lower_release(it_lower *lw);
+
+/* ONNX dims to runtime dims (channels last for rank >= 3) and the map of axes: runtime axis of ONNX axis k. */
+void it_runtime_dims(const it_tensor *t, uint32_t dims[INTACT_RANK_MAX]);
+int it_runtime_axis(int rank, int axis);
+
+/* Codes of v's real range [lo, hi] under q: the clamp of a fused activation. */
+void it_clamp_codes(const it_quant *q, float lo, float hi, int32_t *code_lo, int32_t *code_hi);
+
+/* One multiply-accumulate layer's per-channel constants: bias codes at S_x*S_w[c] with -z_x*sum(w) folded in, m and s, acc64 proved from
+** w. weight: canonical order already, (O, per_out) s8. Raises a channel's scale (requantizing its codes) when bias or accumulator
+** would overflow, with a note. bias may be NULL (zeros). Fills the four const ids and lo, hi, acc64. */
+typedef struct it_mac_consts { uint32_t weight, bias, mult, shift, acc64; int32_t lo, hi; } it_mac_consts;
+INTACT_MUST_USE intact_status it_lower_mac(it_lower *lw, const it_node *n, int8_t *weight, int64_t out_c, int64_t per_out, bool depthwise_order,
+                                           const it_quant *qw, const float *bias, const it_quant *qx, const it_quant *qy,
+                                           it_mac_consts *out, intact_error *err);
+
+/* Unary operators through their scalar function: a lut instruction. */
+INTACT_MUST_USE intact_status it_lower_scalar(it_lower *lw, const it_node *n, intact_error *err);
+/* in 0's bytes under out 0's shape, through copy instructions where channels-last order differs from row-major. */
+INTACT_MUST_USE intact_status it_lower_reshape(it_lower *lw, const it_node *n, intact_error *err);
+/* If in 0 and out 0 are quantized differently a requantize, else an alias: flatten, identity, dropout. */
+INTACT_MUST_USE intact_status it_lower_pass(it_lower *lw, const it_node *n, intact_error *err);
+
+/* ---- smaller pieces ---- */
+
+bool it_lower_same_quant(const it_quant *a, const it_quant *b); /* both there, one scale each, type, scale and zero equal */
+bool it_lower_clamps(const it_node *n, const it_quant *q);      /* the node's fused clamp cuts off codes of q */
+/* Tensor x with parameters qx into out's tensor by a requantize, the node's fused clamp applied. Shapes are equal. */
+INTACT_MUST_USE intact_status it_lower_requantize(it_lower *lw, const it_node *n, uint32_t x, const it_quant *qx, const it_value *out,
+                                                  intact_error *err);
+/* A matrix layer with constant weights that reads (N,K) made by flattening a (N,C,spatial) value reads that value's tensor directly,
+** its weight columns permuted. Gives that value, or x itself when there is no such flattening. it_lower_reshape leaves out its copy
+** exactly when all readers of its output do this. */
+const it_value *it_lower_dense_source(const it_lower *lw, const it_value *x);
+/* in[1] is a constant with integer codes. */
+INTACT_MUST_USE intact_status it_lower_weight_check(const it_node *n, intact_error *err);
+/* in[2] as out_c floats (one value serves all), freed by the caller with lw->alloc; NULL in *out when the node has none. */
+INTACT_MUST_USE intact_status it_lower_bias(it_lower *lw, const it_node *n, int64_t out_c, float **out, intact_error *err);
+
+#endif

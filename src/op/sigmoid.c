@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sigmoid: y = 1 / (1 + e^-x). */
+#include "op/unary.h"
+
+IT_UNARY(sigmoid, IT_SIGMOID(x))
+
+const it_op it_op_sigmoid = {
+    IT_UNARY_FIELDS(sigmoid), .onnx = "Sigmoid", .since = 1,
+    .quant = IT_LUT_QUANT(IT_Q_FIXED, 0, 1),
+};
