@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exec.h: the float executor: one network, one thread of use. Shapes are inferred as it goes, so batch and shape inputs may change
+** from run to run. Runs oneDNN with one thread: workers each have an executor of their own. */
+#ifndef IT_EXEC_H
+#define IT_EXEC_H
+
+#include "op/op.h"
+
+typedef struct it_exec it_exec;
+
+typedef struct it_exec_options {
+    /* Called with each value as soon as it is computed (graph inputs first; constants never); t may be NHWC, valid during the call. */
+    intact_status (*hook)(void *user, const it_value *v, const it_tensor *t, intact_error *err);
+    void *hook_user;
+} it_exec_options;
+
+INTACT_MUST_USE intact_status it_exec_new(const it_graph *g, const it_exec_options *opt, it_exec **out, intact_error *err);
+void it_exec_free(it_exec *e);
+/* in: one tensor per graph input (plain layout), shapes and data. Afterwards it_exec_output(e, i) holds the graph outputs, plain, valid
+** until the next run. */
+INTACT_MUST_USE intact_status it_exec_run(it_exec *e, const it_tensor *in, size_t in_len, intact_error *err);
+const it_tensor *it_exec_output(const it_exec *e, size_t i);
+size_t it_exec_peak_bytes(const it_exec *e);
+
+#endif
