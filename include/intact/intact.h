@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* intact.h: the toolkit: reads float networks, makes them integer, measures both. One function per verb of the command.
+**
+**   ctx     allocator, threads, log and progress callbacks
+**   model   a network file, float (.onnx) or integer (.itm), recognised by content
+**
+** Structs of options are filled by their _default function, then changed; texts in them are borrowed for the call. Structs of
+** results belong to the caller and are emptied by their _release function. Calls are safe from several threads on different ctx. */
+#ifndef INTACT_INTACT_H
+#define INTACT_INTACT_H
+
+#include "intact/run.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct intact_ctx intact_ctx;
+typedef struct intact_model intact_model;
+
+typedef enum intact_log_level { INTACT_LOG_INFO, INTACT_LOG_WARNING } intact_log_level;
+
+typedef struct intact_ctx_options {
+    const intact_alloc *alloc; /* NULL: C library */
+    uint32_t threads;          /* workers; 0: as many as the machine has processors. Results do not depend on it */
+    void (*log)(void *user, intact_log_level level, const char *text);
+    /* what: "calibrating", "evaluating", ...; done of total samples or steps. Return 0 to go on, anything else stops with CANCELLED. */
+    int (*progress)(void *user, const char *what, uint64_t done, uint64_t total);
+    void *user;
+} intact_ctx_options;
+
+INTACT_API void intact_ctx_options_default(intact_ctx_options *o);
+INTACT_MUST_USE INTACT_API intact_status intact_ctx_new(const intact_ctx_options *o, intact_ctx **out, intact_error *err); /* o may be NULL */
+INTACT_API void intact_ctx_free(intact_ctx *c);
+
+/* ---- models ---- */
+
+typedef enum intact_model_kind { INTACT_MODEL_FLOAT, INTACT_MODEL_INTEGER } intact_model_kind;
+
+/* cpu: the level that integer programs are packed for (AUTO: the best). */
+INTACT_MUST_USE INTACT_API intact_status intact_model_open(intact_ctx *c, const char *path, intact_cpu cpu, intact_model **out, intact_error *err);
+INTACT_API void intact_model_free(intact_model *m);
+INTACT_API intact_model_kind intact_model_get_kind(const intact_model *m);
+INTACT_API const intact_program *intact_model_program(const intact_model *m); /* NULL for float models */
+
+typedef struct intact_io { /* an input or output as the network's own shapes have it */
+    char name[128];
+    char type[16];                     /* "float", "u8", "s16", ... */
+    uint32_t rank;
+    int64_t dims[INTACT_RANK_MAX];     /* -1: symbolic; float models NCHW, integer ones NHWC */
+    float scale;                       /* integer models only */
+    int32_t zero_point;
+    int is_pixels;
+} intact_io;
+
+typedef struct intact_layer_info {
+    char name[128], op[32], shape[64];
+    char kernel[32];                   /* integer models: the kernel version */
+    uint64_t macs, parameters;
+} intact_layer_info;
+
+typedef struct intact_op_count { char op[32]; uint32_t count; int has_integer; } intact_op_count;
+
+typedef struct intact_info {
+    intact_model_kind kind;
+    int opset;                         /* float models */
+    intact_io *inputs, *outputs;
+    uint32_t inputs_len, outputs_len;
+    intact_op_count *ops;              /* operators or instructions by number of uses */
+    uint32_t ops_len;
+    intact_layer_info *layers;
+    uint32_t layers_len;
+    uint64_t macs, parameters, file_bytes;
+    uint64_t peak_bytes, bound_bytes;  /* activations, batch 1; for float models the executor's measured peak (bound 0) */
+    uint64_t packed_bytes;
+    char cpu[16];
+    char *meta;                        /* integer models: provenance JSON; NULL otherwise */
+} intact_info;
+INTACT_MUST_USE INTACT_API intact_status intact_model_info(intact_ctx *c, const intact_model *m, intact_info *out, intact_error *err);
+INTACT_API void intact_info_release(intact_ctx *c, intact_info *i);
+
+/* ---- data ---- */
+
+typedef struct intact_data_options {
+    const char *path;       /* folder of class folders, folder with labels.txt, CIFAR-10 binary, IDX images, .npy */
+    const char *labels;     /* .npy of integers for .npy inputs; NULL */
+    const char *preprocess; /* "imagenet", "resize=256,crop=224,..."; NULL: what the .itm stores, else 0..1 */
+    int32_t label_offset;   /* added to every label (networks with a background class) */
+    uint64_t limit;         /* at most this many samples, the first ones; 0: all */
+} intact_data_options;
+INTACT_API void intact_data_options_default(intact_data_options *o);
+
+/* ---- quantize ---- */
+
+typedef struct intact_quantize_options {
+    const char *output;       /* path of the .itm */
+    intact_data_options calib;
+    uint32_t samples;         /* of the calibration set, chosen by seed; 0: 512 or all */
+    uint64_t seed;
+    const char *method;       /* "max", "entropy", "percentile:99.99", "mse"; NULL: the default */
+    int symmetric_activations;/* 0: affine */
+    int per_tensor_weights;   /* 0: one scale per output channel */
+    uint32_t weight_bits;     /* 2..8; 0: 8 */
+    uint32_t act_bits;        /* 2..8; 0: 8 */
+    const char *keep8;        /* with fewer bits: layers that stay at 8: "first,last,NAME,..."; NULL: "first,last"; "none" */
+    int keep_softmax;         /* 1: a Softmax that is a graph output is kept, in 16 bits */
+} intact_quantize_options;
+INTACT_API void intact_quantize_options_default(intact_quantize_options *o);
+
+typedef struct intact_range_info { char value[128]; char type[8]; float lo, hi, min, max, scale; int32_t zero_point; double clipped; } intact_range_info;
+
+typedef struct intact_quantize_result {
+    uint64_t samples, skipped;      /* used; unreadable ones left out */
+    uint64_t file_bytes, peak_bytes;
+    double seconds;
+    intact_range_info *ranges;      /* every quantized activation */
+    uint32_t ranges_len;
+    char **notes;                   /* what was adjusted, a sentence each */
+    uint32_t notes_len;
+} intact_quantize_result;
+INTACT_MUST_USE INTACT_API intact_status intact_quantize(intact_ctx *c, const char *model_path, const intact_quantize_options *o,
+                                                         intact_quantize_result *out, intact_error *err);
+INTACT_API void intact_quantize_result_release(intact_ctx *c, intact_quantize_result *r);
+
+/* ---- eval and compare ---- */
+
+typedef struct intact_eval_result {
+    uint64_t n, skipped;
+    uint64_t right1, right5;
+    double top1, top5;        /* fractions */
+    double top1_error;        /* standard error of top1 */
+    double seconds;
+} intact_eval_result;
+INTACT_MUST_USE INTACT_API intact_status intact_eval(intact_ctx *c, const intact_model *m, const intact_data_options *d, intact_eval_result *out, intact_error *err);
+
+typedef struct intact_layer_sqnr { char name[128]; double sqnr_db; double max_error; uint64_t elements; } intact_layer_sqnr;
+
+typedef struct intact_compare_result {
+    uint64_t n, skipped, labelled;      /* labelled: samples with a label */
+    double agreement;                   /* same answer, fraction */
+    double top1_a, top1_b;              /* fractions of labelled */
+    uint64_t only_a, only_b;            /* right in a alone, in b alone */
+    double loss, loss_error;            /* top1_a - top1_b and its McNemar standard error */
+    double output_sqnr_db;
+    intact_layer_sqnr *layers;          /* values that both networks have, in order, from the first samples (layer_samples) */
+    uint32_t layers_len;
+    uint64_t layer_samples;
+    double seconds;
+} intact_compare_result;
+/* layer_samples: how many samples the per-layer ratios use; 0: none. */
+INTACT_MUST_USE INTACT_API intact_status intact_compare(intact_ctx *c, const intact_model *a, const intact_model *b, const intact_data_options *d,
+                                                        uint64_t layer_samples, intact_compare_result *out, intact_error *err);
+INTACT_API void intact_compare_result_release(intact_ctx *c, intact_compare_result *r);
+
+/* ---- run ---- */
+
+typedef struct intact_prediction { uint32_t index; float score; } intact_prediction; /* score: the output's real value */
+
+typedef struct intact_predict_result {
+    intact_prediction *top;   /* of the first output, best first, ties to the lower index */
+    uint32_t top_len;
+    uint64_t samples;         /* an .npy may hold several; top is the first one's */
+    double seconds;
+} intact_predict_result;
+/* input: an image, or an .npy of inputs. output: .npy written with the first output's real values (float32, (N, ...)); NULL: none. */
+INTACT_MUST_USE INTACT_API intact_status intact_predict(intact_ctx *c, const intact_model *m, const char *input, const char *preprocess, const char *output,
+                                                        uint32_t top, intact_predict_result *out, intact_error *err);
+INTACT_API void intact_predict_result_release(intact_ctx *c, intact_predict_result *r);
+
+/* ---- bench ---- */
+
+typedef struct intact_bench_options {
+    uint32_t threads, batch; /* 0: 1 */
+    double seconds;          /* measuring time; 0: 2 */
+    uint32_t warmup;         /* runs before; 0: 5 */
+    int profile;             /* time every layer (integer models) */
+} intact_bench_options;
+
+typedef struct intact_bench_layer { char name[128], kind[24], kernel[32]; uint64_t macs; double median_us, share; } intact_bench_layer;
+
+typedef struct intact_bench_result {
+    uint32_t threads, batch;
+    uint64_t runs, macs;     /* macs of one sample */
+    double load_ms, first_ms;/* loading; the first run after it */
+    double min_ms, median_ms, p90_ms, p99_ms;
+    intact_bench_layer *layers;
+    uint32_t layers_len;
+} intact_bench_result;
+INTACT_MUST_USE INTACT_API intact_status intact_bench(intact_ctx *c, const char *model_path, intact_cpu cpu, const intact_bench_options *o,
+                                                      intact_bench_result *out, intact_error *err);
+INTACT_API void intact_bench_result_release(intact_ctx *c, intact_bench_result *r);
+
+/* ---- lists for help texts and completion; NULL at the end ---- */
+
+INTACT_API const char *const *intact_list_methods(void);     /* calibrators */
+INTACT_API const char *const *intact_list_preprocess(void);  /* named preprocessings */
+/* One row a supported operator: its ONNX name, 1 when it has an integer form. Returns the count; out may be NULL. */
+INTACT_API uint32_t intact_list_operators(intact_op_count *out, uint32_t cap);
+/* "did you mean": the nearest of len names, NULL when none is near. */
+INTACT_API const char *intact_nearest(const char *word, const char *const *names, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

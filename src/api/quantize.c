@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quantize.c: float network in, integer program out: read, rewrite, calibrate, assign, lower, check, write. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "base/file.h"
+#include "format/format.h"
+#include "lower/build.h"
+#include "ptq/ptq.h"
+
+#define SAMPLES_DEFAULT 512
+#define METHOD_DEFAULT "mse"
+
+typedef struct quantize_job {
+    intact_ctx *c;
+    const intact_quantize_options *o;
+    intact_quantize_result *out;
+    const char *model_path;
+    intact_model m;          /* a float model; its graph is edited */
+    it_ptq_options ptq;
+    it_source src;
+    size_t *pick;
+    size_t pick_len;
+    it_groups groups;
+    it_lower lower;
+    it_prog prog;
+    char model_sha[65], calib_sha[65];
+} quantize_job;
+
+void intact_quantize_options_default(intact_quantize_options *o) { *o = (intact_quantize_options){0}; }
+
+static intact_status read_options(quantize_job *q, intact_error *err)
+{
+    const intact_quantize_options *o = q->o;
+    uint32_t wb = o->weight_bits ? o->weight_bits : 8, ab = o->act_bits ? o->act_bits : 8;
+    if (!o->output)
+        return it_fail(err, INTACT_E_ARG, "quantize", "no output file was given");
+    if (wb < 2 || wb > 8)
+        return it_fail(err, INTACT_E_ARG, "weight bits", "%u bits were asked for; 2 to 8 are possible", wb);
+    if (ab < 2 || ab > 8)
+        return it_fail(err, INTACT_E_ARG, "activation bits", "%u bits were asked for; 2 to 8 are possible", ab);
+    q->ptq = (it_ptq_options){.symmetric_acts = o->symmetric_activations != 0, .per_tensor_weights = o->per_tensor_weights != 0, .weight_bits = (int)wb, .act_bits = (int)ab,
+                              .keep8 = o->keep8 ? o->keep8 : "first,last"};
+    return it_calib_parse(o->method ? o->method : METHOD_DEFAULT, &q->ptq.calib, &q->ptq.percentile, err);
+}
+
+static intact_status file_sha256(const char *path, char out[65], intact_error *err)
+{
+    it_map map;
+    IT_TRY(it_map_open(path, &map, err));
+    it_sha256 s;
+    it_sha256_init(&s);
+    it_sha256_add(&s, map.data, map.len);
+    it_sha256_hex(&s, out);
+    it_map_close(&map);
+    return INTACT_OK;
+}
+
+/* The chosen samples of the calibration set, as this network takes them. */
+static intact_status open_calibration(quantize_job *q, intact_error *err)
+{
+    const intact_alloc *a = q->c->alloc;
+    IT_TRY(it_source_open(&q->src, &q->m, &q->o->calib, err));
+    size_t all = q->src.feed.len, want = q->o->samples ? q->o->samples : SAMPLES_DEFAULT;
+    it_dataset *d = q->src.data;
+    size_t len = d->len;
+    d->len = all; /* limit applies before the choice */
+    intact_status st = it_dataset_pick(d, want, q->o->seed, &q->pick, &q->pick_len, err);
+    d->len = len;
+    IT_TRY(st);
+    q->src.feed.pick = q->pick;
+    q->src.feed.len = q->pick_len;
+    if (q->o->samples > all)
+        it_log(q->c, INTACT_LOG_WARNING, "%u calibration samples were asked for, %s has %zu: all are used", q->o->samples, q->o->calib.path, all);
+    (void)a;
+    return it_dataset_sha256(d, q->pick, q->pick_len, q->calib_sha, err);
+}
+
+/* Pixels can be 0..255 in every channel: the input's range is known without data. */
+static void fix_input_range(quantize_job *q)
+{
+    int group = q->groups.of[q->m.g.inputs.items[0]->id];
+    if (group < 0 || q->src.feed.arrays)
+        return;
+    it_range r = {0, 0};
+    for (uint32_t i = 0; i < q->src.feed.dim[0] * 256; i++) {
+        float v = q->src.feed.table[i];
+        r.lo = v < r.lo ? v : r.lo;
+        r.hi = v > r.hi ? v : r.hi;
+    }
+    it_group *gr = &q->groups.g.items[group];
+    bool alone = true; /* a group with other sources keeps its histogram */
+    for (size_t i = 0; i < q->m.g.values.len; i++) {
+        const it_value *v = q->m.g.values.items[i];
+        if (q->groups.of[v->id] == group && v->producer && v->producer->op->quant.out != IT_Q_SAME)
+            alone = false;
+    }
+    if (alone) {
+        gr->fixed = true;
+        gr->range = r;
+    }
+}
+
+static intact_status calibrate(quantize_job *q, intact_error *err)
+{
+    IT_TRY(it_groups_make(&q->groups, &q->m.g, q->c->alloc, err));
+    fix_input_range(q);
+    it_collect_result cr;
+    it_job job = it_api_job(q->c);
+    IT_TRY(it_ptq_collect(&q->groups, &q->m.g, &q->src.feed, &job, &cr, err));
+    if (cr.skipped)
+        it_log(q->c, INTACT_LOG_WARNING, "%llu unreadable samples were skipped; first: %s", (unsigned long long)cr.skipped, cr.skipped_why);
+    q->out->samples = cr.samples;
+    q->out->skipped = cr.skipped;
+    IT_TRY(it_graph_infer(&q->m.g, 1, NULL, err));
+    IT_TRY(it_ptq_assign_acts(&q->groups, &q->m.g, &q->ptq, err));
+    return it_ptq_assign_weights(&q->m.g, &q->ptq, err);
+}
+
+/* Normalization, channel order and the input's scale folded into one table of codes per channel. */
+static void pixel_map(const quantize_job *q, it_pixel_map *px, uint8_t table[4][256])
+{
+    const it_feed *f = &q->src.feed;
+    const it_quant *iq = q->m.g.inputs.items[0]->q;
+    *px = (it_pixel_map){.channels = f->dim[0], .table = table};
+    for (uint32_t c = 0; c < px->channels; c++) {
+        px->source[c] = (int32_t)(f->pre.bgr ? px->channels - 1 - c : c);
+        for (uint32_t x = 0; x < 256; x++) {
+            double v = floor((double)f->table[c * 256 + x] / iq->scale[0] + 0.5) + iq->zero[0];
+            table[c][x] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+        }
+    }
+}
+
+static char *provenance(const quantize_job *q)
+{
+    char pre[256], method[64];
+    it_preprocess_print(&q->src.feed.pre, pre, sizeof pre);
+    snprintf(method, sizeof method, q->ptq.calib->has_parameter ? "%s:%.10g" : "%s", q->ptq.calib->name, q->ptq.percentile);
+    const char *slash = strrchr(q->model_path, '/');
+    json_t *notes = json_array();
+    for (size_t i = 0; notes && i < q->lower.notes.len; i++)
+        json_array_append_new(notes, json_sprintf("%s: %s", q->lower.notes.items[i].layer, q->lower.notes.items[i].text));
+    json_t *root = json_pack("{s:s, s:{s:s, s:s}, s:{s:s, s:I, s:I}, s:{s:s, s:b, s:b, s:i, s:i, s:s}, s:o}", "intact", INTACT_VERSION_STRING, "model", "file",
+                             slash ? slash + 1 : q->model_path, "sha256", q->model_sha, "calibration", "sha256", q->calib_sha, "samples", (json_int_t)q->out->samples, "seed",
+                             (json_int_t)q->o->seed, "quantization", "method", method, "symmetric_activations", q->ptq.symmetric_acts, "per_tensor_weights",
+                             q->ptq.per_tensor_weights, "weight_bits", q->ptq.weight_bits, "activation_bits", q->ptq.act_bits, "keep8", q->ptq.keep8, "notes", notes);
+    if (root && !q->src.feed.arrays)
+        json_object_set_new(root, "preprocess", json_string(pre));
+    char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(root);
+    return text;
+}
+
+static intact_status build(quantize_job *q, intact_error *err)
+{
+    it_pixel_map px;
+    uint8_t table[4][256];
+    bool pixels = !q->src.feed.arrays;
+    if (pixels)
+        pixel_map(q, &px, table);
+    IT_TRY(it_lower_build(&q->lower, &q->m.g, pixels ? &px : NULL, &q->prog, q->c->alloc, err));
+    char *text = provenance(q);
+    q->prog.meta = text ? it_arena_text(&q->prog.arena, text) : NULL;
+    free(text);
+    return q->prog.meta ? it_prog_check(&q->prog, err) : it_fail_nomem(err, "provenance", 0);
+}
+
+/* The bytes that are written were loaded and checked as any reader will. */
+static intact_status write_checked(quantize_job *q, intact_error *err)
+{
+    void *bytes;
+    size_t len;
+    IT_TRY(it_itm_write_memory(&q->prog, q->c->alloc, &bytes, &len, err));
+    intact_load_options lo = {.alloc = q->c->alloc, .cpu = INTACT_CPU_SCALAR};
+    intact_program *p = NULL;
+    intact_status st = intact_program_load_memory(bytes, len, &lo, &p, err);
+    if (st == INTACT_OK) {
+        intact_program_info info;
+        intact_program_get_info(p, &info);
+        q->out->peak_bytes = info.peak_bytes;
+        q->out->file_bytes = len;
+        intact_program_free(p);
+        it_part part = {bytes, len};
+        st = it_file_replace(q->o->output, &part, 1, err);
+    }
+    it_alloc_free(q->c->alloc, bytes, len);
+    return st;
+}
+
+/* ---- what the caller gets to see ---- */
+
+static intact_status report_ranges(quantize_job *q, intact_error *err)
+{
+    size_t len = q->groups.g.len;
+    q->out->ranges = it_alloc_zero(q->c->alloc, len * sizeof *q->out->ranges);
+    if (!q->out->ranges)
+        return it_fail_nomem(err, "report", len * sizeof *q->out->ranges);
+    q->out->ranges_len = (uint32_t)len;
+    for (size_t i = 0; i < len; i++) {
+        const it_group *gr = &q->groups.g.items[i];
+        intact_range_info *r = &q->out->ranges[i];
+        strncpy(r->value, gr->first->name, sizeof r->value - 1);
+        strncpy(r->type, gr->type == INTACT_S16 ? "s16" : "u8", sizeof r->type - 1);
+        r->lo = gr->range.lo;
+        r->hi = gr->range.hi;
+        r->min = gr->hist ? gr->hist->min : gr->range.lo;
+        r->max = gr->hist ? gr->hist->max : gr->range.hi;
+        r->clipped = gr->hist && gr->hist->count ? (double)gr->clipped / (double)gr->hist->count : 0;
+        if (gr->first->q) {
+            r->scale = gr->first->q->scale[0];
+            r->zero_point = gr->first->q->zero[0];
+        }
+    }
+    return INTACT_OK;
+}
+
+static intact_status report_notes(quantize_job *q, intact_error *err)
+{
+    size_t len = q->lower.notes.len;
+    q->out->notes = it_alloc_zero(q->c->alloc, len * sizeof *q->out->notes);
+    if (!q->out->notes)
+        return it_fail_nomem(err, "report", len * sizeof *q->out->notes);
+    q->out->notes_len = (uint32_t)len;
+    for (size_t i = 0; i < len; i++) {
+        const it_note *n = &q->lower.notes.items[i];
+        size_t bytes = strlen(n->layer) + strlen(n->text) + 3;
+        q->out->notes[i] = it_alloc_new(q->c->alloc, bytes);
+        if (!q->out->notes[i])
+            return it_fail_nomem(err, "report", bytes);
+        snprintf(q->out->notes[i], bytes, "%s: %s", n->layer, n->text);
+    }
+    return INTACT_OK;
+}
+
+static intact_status run_steps(quantize_job *q, intact_error *err)
+{
+    IT_TRY(file_sha256(q->model_path, q->model_sha, err));
+    if (!q->o->keep_softmax && it_lower_drop_softmax(&q->m.g))
+        IT_TRY(it_graph_infer(&q->m.g, 1, NULL, err));
+    IT_TRY(it_ptq_check_keep(&q->m.g, &q->ptq, err));
+    IT_TRY(open_calibration(q, err));
+    IT_TRY(calibrate(q, err));
+    IT_TRY(build(q, err));
+    IT_TRY(write_checked(q, err));
+    IT_TRY(report_ranges(q, err));
+    return report_notes(q, err);
+}
+
+intact_status intact_quantize(intact_ctx *c, const char *model_path, const intact_quantize_options *o, intact_quantize_result *out, intact_error *err)
+{
+    *out = (intact_quantize_result){0};
+    double start = it_seconds();
+    quantize_job q = {.c = c, .o = o, .out = out, .model_path = model_path};
+    if (!model_path)
+        return it_fail(err, INTACT_E_ARG, "quantize", "no model was given");
+    IT_TRY(read_options(&q, err));
+    q.m = (intact_model){.kind = INTACT_MODEL_FLOAT, .ctx = c, .path = (char *)(uintptr_t)model_path};
+    IT_TRY(it_api_read(c, model_path, &q.m.g, err));
+    it_prog_init(&q.prog, c->alloc);
+    intact_status st = run_steps(&q, err);
+    it_lower_release(&q.lower);
+    it_prog_release(&q.prog);
+    it_groups_release(&q.groups);
+    it_source_close(&q.src);
+    it_alloc_free(c->alloc, q.pick, q.pick_len * sizeof *q.pick);
+    it_graph_release(&q.m.g);
+    out->seconds = it_seconds() - start;
+    if (st != INTACT_OK)
+        intact_quantize_result_release(c, out);
+    return st;
+}
+
+void intact_quantize_result_release(intact_ctx *c, intact_quantize_result *r)
+{
+    for (uint32_t i = 0; r->notes && i < r->notes_len; i++)
+        if (r->notes[i])
+            it_alloc_free(c->alloc, r->notes[i], strlen(r->notes[i]) + 1);
+    it_alloc_free(c->alloc, r->notes, r->notes_len * sizeof *r->notes);
+    it_alloc_free(c->alloc, r->ranges, r->ranges_len * sizeof *r->ranges);
+    *r = (intact_quantize_result){0};
+}
