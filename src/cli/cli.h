@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli.h: what commands share. A command is one cmd_<name>.c that ends in a cli_command, with a line in cmd_list.h; parsing, help, man
+** pages and completion read the same option tables. */
+#ifndef CLI_H
+#define CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "intact/intact.h"
+
+enum { EXIT_DONE = 0, EXIT_GATE = 1, EXIT_USAGE = 2, EXIT_UNSUPPORTED = 3, EXIT_FILE = 4 };
+
+typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_U32, CLI_U64, CLI_S32, CLI_REAL, CLI_CPU } cli_type; /* int, const char *, ... in the struct */
+
+typedef struct cli_option {
+    const char *name; /* without dashes */
+    char letter;      /* 0: none */
+    const char *arg;  /* "FILE", NULL for flags */
+    cli_type type;
+    size_t offset;    /* into the command's option struct */
+    const char *help;
+    const char *complete; /* "file", "dir", "method", "preprocess", "cpu", or NULL */
+} cli_option;
+#define CLI_OPTION(st, member, name, letter, arg, type, complete, help) { name, letter, arg, CLI_##type, offsetof(st, member), help, complete }
+
+typedef struct cli_common { /* every command's options begin with these */
+    int quiet, json, help;
+    uint32_t threads;
+} cli_common;
+
+typedef struct cli_run {
+    intact_ctx *ctx;
+    const cli_common *common;
+    const char *const *args; /* positional */
+    int args_len;
+} cli_run;
+
+typedef struct cli_command {
+    const char *name, *summary;
+    const char *args;          /* "MODEL.onnx" for the usage line */
+    int args_min, args_max;
+    const char *details;       /* paragraphs for --help and the man page, separated by \n */
+    const char *examples;      /* lines */
+    size_t options_bytes;      /* struct that begins with cli_common; zeroed */
+    const cli_option *options; /* without the common ones */
+    size_t options_len;
+    int (*run)(const cli_run *r, const void *options);
+} cli_command;
+
+extern const cli_command *const cli_commands[]; /* NULL at the end; from cmd_list.h */
+extern const cli_option cli_common_options[];
+extern const size_t cli_common_options_len;
+
+/* Fills options and args (room for argc). Returns EXIT_DONE or EXIT_USAGE after having said why. */
+int cli_parse(const cli_command *cmd, int argc, char **argv, void *options, const char **args, int *args_len);
+void cli_help(const cli_command *cmd, FILE *to);
+void cli_usage(FILE *to);
+void cli_man(const cli_command *cmd, FILE *to); /* NULL: intact(1) */
+void cli_completion(FILE *to);
+
+/* "intact: place: sentence" on standard error; the exit code that belongs to the status. */
+int cli_fail(const intact_error *err);
+int cli_fail_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Progress on standard error: a bar with time left on a terminal, a plain line every few seconds otherwise. */
+typedef struct cli_progress { bool quiet, tty, colour, shown; double start, last; char what[64]; } cli_progress;
+void cli_progress_init(cli_progress *p, bool quiet);
+int cli_progress_step(void *user, const char *what, uint64_t done, uint64_t total); /* 1 after an interrupt */
+void cli_progress_clear(cli_progress *p);
+void cli_log(void *user, intact_log_level level, const char *text);
+bool cli_interrupted(void);
+void cli_interrupt_install(void);
+
+/* Output. */
+int cli_json(json_t *root);                          /* prints one object on a line and frees it; NULL is out of memory */
+const char *cli_bytes(double n, char buf[32]);       /* "1.2 MiB" */
+const char *cli_count(double n, char buf[32]);       /* "41.2 M" */
+/* Prints rows (len * columns texts, row by row) aligned under the heads; a head that begins with '>' is right-aligned. */
+void cli_print_table(const char *const *heads, int columns, const char *const *cells, size_t rows);
+char *cli_text(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* malloc'd; never NULL (exits with FILE when out of memory) */
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_compare.c: intact compare: how far two networks agree, as a whole and layer by layer. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "cli.h"
+
+#define LAYER_SAMPLES 16
+
+typedef struct compare_options {
+    cli_common common;
+    const char *data, *labels, *preprocess;
+    int32_t label_offset;
+    uint64_t limit, layer_samples;
+    int no_layers;
+    intact_cpu cpu;
+} compare_options;
+
+static const cli_option compare_table[] = {
+    CLI_OPTION(compare_options, data, "data", 'd', "DATA", TEXT, "file", "samples, labelled or not; the same kinds as quantize --calib"),
+    CLI_OPTION(compare_options, labels, "labels", 0, "FILE.npy", TEXT, "file", "labels of an .npy data set"),
+    CLI_OPTION(compare_options, preprocess, "preprocess", 'p', "P", TEXT, "preprocess", "see intact quantize; what an .itm stores serves both networks"),
+    CLI_OPTION(compare_options, label_offset, "label-offset", 0, "K", S32, NULL, "added to every label"),
+    CLI_OPTION(compare_options, limit, "limit", 0, "N", U64, NULL, "the first N samples only"),
+    CLI_OPTION(compare_options, layer_samples, "layer-samples", 0, "N", U64, NULL, "samples for the ratios per layer; the default is 16"),
+    CLI_OPTION(compare_options, no_layers, "no-layers", 0, NULL, FLAG, NULL, "the summary only"),
+    CLI_OPTION(compare_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level of integer programs"),
+};
+
+static json_t *decibel(double db) { return isfinite(db) ? json_real(db) : json_null(); } /* null: no difference at all, or no signal */
+
+static int print_json(const intact_compare_result *c)
+{
+    json_t *layers = json_array();
+    for (uint32_t i = 0; i < c->layers_len; i++)
+        json_array_append_new(layers, json_pack("{s:s, s:o, s:f}", "name", c->layers[i].name, "sqnr_db", decibel(c->layers[i].sqnr_db), "max_error", c->layers[i].max_error));
+    return cli_json(json_pack("{s:I, s:I, s:f, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:o, s:I, s:o, s:f}", "n", (json_int_t)c->n, "skipped", (json_int_t)c->skipped, "agreement",
+                              c->agreement, "labelled", (json_int_t)c->labelled, "top1_a", c->top1_a, "top1_b", c->top1_b, "only_a", (json_int_t)c->only_a, "only_b",
+                              (json_int_t)c->only_b, "loss", c->loss, "loss_error", c->loss_error, "output_sqnr_db", decibel(c->output_sqnr_db), "layer_samples",
+                              (json_int_t)c->layer_samples, "layers", layers, "seconds", c->seconds));
+}
+
+static void print_text(const intact_compare_result *c)
+{
+    if (c->layers_len) {
+        static const char *const heads[] = {"value", ">SQNR dB", ">max error"};
+        const char **cells = calloc((size_t)c->layers_len * 3, sizeof *cells);
+        for (uint32_t i = 0; cells && i < c->layers_len; i++) {
+            cells[i * 3] = c->layers[i].name;
+            cells[i * 3 + 1] = cli_text("%.1f", c->layers[i].sqnr_db);
+            cells[i * 3 + 2] = cli_text("%.4g", c->layers[i].max_error);
+        }
+        if (cells)
+            cli_print_table(heads, 3, cells, c->layers_len);
+        for (uint32_t i = 0; cells && i < c->layers_len; i++) {
+            free((void *)(uintptr_t)cells[i * 3 + 1]);
+            free((void *)(uintptr_t)cells[i * 3 + 2]);
+        }
+        free(cells);
+        printf("(signal to noise of the second network's values, on %llu samples)\n\n", (unsigned long long)c->layer_samples);
+    }
+    printf("same answer     %.2f %% of %llu samples\n", 100 * c->agreement, (unsigned long long)c->n);
+    if (c->labelled) {
+        printf("top-1           %.2f %% and %.2f %% (%llu labelled)\n", 100 * c->top1_a, 100 * c->top1_b, (unsigned long long)c->labelled);
+        printf("loss            %.2f points, standard error %.2f (McNemar: right alone %llu and %llu)\n", 100 * c->loss, 100 * c->loss_error, (unsigned long long)c->only_a,
+               (unsigned long long)c->only_b);
+    }
+    printf("output SQNR     %.1f dB\n", c->output_sqnr_db);
+    if (c->skipped)
+        printf("skipped         %llu unreadable samples\n", (unsigned long long)c->skipped);
+}
+
+static int compare_run(const cli_run *r, const void *options)
+{
+    const compare_options *o = options;
+    if (!o->data)
+        return cli_fail_usage("intact compare needs --data DATA");
+    intact_data_options d;
+    intact_data_options_default(&d);
+    d.path = o->data;
+    d.labels = o->labels;
+    d.preprocess = o->preprocess;
+    d.label_offset = o->label_offset;
+    d.limit = o->limit;
+    intact_error err;
+    intact_model *a, *b = NULL;
+    intact_compare_result c;
+    if (intact_model_open(r->ctx, r->args[0], o->cpu, &a, &err) != INTACT_OK)
+        return cli_fail(&err);
+    int rc = EXIT_DONE;
+    if (intact_model_open(r->ctx, r->args[1], o->cpu, &b, &err) != INTACT_OK ||
+        intact_compare(r->ctx, a, b, &d, o->no_layers ? 0 : o->layer_samples ? o->layer_samples : LAYER_SAMPLES, &c, &err) != INTACT_OK) {
+        rc = cli_fail(&err);
+    } else {
+        if (o->common.json)
+            rc = print_json(&c);
+        else
+            print_text(&c);
+        intact_compare_result_release(r->ctx, &c);
+    }
+    intact_model_free(b);
+    intact_model_free(a);
+    return rc;
+}
+
+const cli_command cli_command_compare = {
+    .name = "compare", .summary = "how far two networks agree", .args = "A B", .args_min = 2, .args_max = 2,
+    .details = "Runs two networks, float or integer, on the same samples and prints how often the answers agree, the paired difference of accuracies with its standard error, and for every "
+               "value that both have, the signal-to-quantization-noise ratio of B against A.",
+    .examples = "  intact compare net.onnx net.itm --data photos/\n",
+    .options_bytes = sizeof(compare_options), .options = compare_table, .options_len = sizeof compare_table / sizeof *compare_table, .run = compare_run,
+};

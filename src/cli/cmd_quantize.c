@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_quantize.c: intact quantize: a float network becomes an integer program. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+typedef struct quantize_options {
+    cli_common common;
+    const char *output, *calib, *preprocess, *method, *acts, *weights, *keep8;
+    uint32_t samples, weight_bits, act_bits;
+    uint64_t seed, limit;
+    int keep_softmax, ranges;
+} quantize_options;
+
+static const cli_option quantize_table[] = {
+    CLI_OPTION(quantize_options, output, "output", 'o', "OUT.itm", TEXT, "file", "where the integer program goes; an old file stays whole until the new one is complete"),
+    CLI_OPTION(quantize_options, calib, "calib", 'c', "DATA", TEXT, "file",
+               "calibration data: a folder with one sub-folder per class, a folder with labels.txt, a CIFAR-10 binary file, an IDX images file (.gz too), or an .npy of inputs"),
+    CLI_OPTION(quantize_options, preprocess, "preprocess", 'p', "P", TEXT, "preprocess",
+               "imagenet, tf, caffe, cifar, raw, or a list such as resize=256,crop=224,scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225,order=rgb; the default is pixels 0..1. "
+               "Stored in the program, so that later commands need not repeat it"),
+    CLI_OPTION(quantize_options, method, "method", 'm', "M", TEXT, "method", "calibrator: max, entropy, percentile:99.99, mse; the default is mse"),
+    CLI_OPTION(quantize_options, samples, "samples", 'n', "N", U32, NULL, "calibration samples, chosen by --seed; the default is 512, or all when there are fewer"),
+    CLI_OPTION(quantize_options, seed, "seed", 0, "S", U64, NULL, "for the choice of samples; the default is 0"),
+    CLI_OPTION(quantize_options, limit, "limit", 0, "N", U64, NULL, "choose among the first N samples only"),
+    CLI_OPTION(quantize_options, acts, "activations", 0, "KIND", TEXT, NULL, "affine (the default) or symmetric"),
+    CLI_OPTION(quantize_options, weights, "weights", 0, "KIND", TEXT, NULL, "per-channel (the default) or per-tensor; always symmetric"),
+    CLI_OPTION(quantize_options, weight_bits, "weight-bits", 0, "B", U32, NULL, "2 to 8; the default is 8"),
+    CLI_OPTION(quantize_options, act_bits, "act-bits", 0, "B", U32, NULL, "2 to 8; the default is 8"),
+    CLI_OPTION(quantize_options, keep8, "keep8", 0, "LIST", TEXT, NULL, "with fewer bits: layers that stay at 8, by name, or first, last, none; the default is first,last"),
+    CLI_OPTION(quantize_options, keep_softmax, "keep-softmax", 0, NULL, FLAG, NULL, "keep a Softmax at the network's end (in 16 bits); without it the answers' order is the same"),
+    CLI_OPTION(quantize_options, ranges, "ranges", 0, NULL, FLAG, NULL, "print the range chosen for every value"),
+};
+
+static int print_json(const quantize_options *o, const intact_quantize_result *q)
+{
+    json_t *ranges = json_array(), *notes = json_array();
+    for (uint32_t i = 0; i < q->ranges_len; i++) {
+        const intact_range_info *r = &q->ranges[i];
+        json_array_append_new(ranges, json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:i, s:f}", "value", r->value, "type", r->type, "lo", (double)r->lo, "hi", (double)r->hi, "min",
+                                                (double)r->min, "max", (double)r->max, "scale", (double)r->scale, "zero_point", r->zero_point, "clipped", r->clipped));
+    }
+    for (uint32_t i = 0; i < q->notes_len; i++)
+        json_array_append_new(notes, json_string(q->notes[i]));
+    return cli_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "output", o->output, "samples", (json_int_t)q->samples, "skipped", (json_int_t)q->skipped, "file_bytes",
+                              (json_int_t)q->file_bytes, "peak_bytes", (json_int_t)q->peak_bytes, "seconds", q->seconds, "ranges", ranges, "notes", notes));
+}
+
+static void print_ranges(const intact_quantize_result *q)
+{
+    static const char *const heads[] = {"value", "type", ">lo", ">hi", ">seen min", ">seen max", ">clipped"};
+    const char **cells = calloc((size_t)q->ranges_len * 7 + 1, sizeof *cells);
+    for (uint32_t i = 0; cells && i < q->ranges_len; i++) {
+        const intact_range_info *r = &q->ranges[i];
+        cells[i * 7] = r->value;
+        cells[i * 7 + 1] = r->type;
+        cells[i * 7 + 2] = cli_text("%.4g", (double)r->lo);
+        cells[i * 7 + 3] = cli_text("%.4g", (double)r->hi);
+        cells[i * 7 + 4] = cli_text("%.4g", (double)r->min);
+        cells[i * 7 + 5] = cli_text("%.4g", (double)r->max);
+        cells[i * 7 + 6] = cli_text("%.4f %%", 100 * r->clipped);
+    }
+    if (cells)
+        cli_print_table(heads, 7, cells, q->ranges_len);
+    for (uint32_t i = 0; cells && i < q->ranges_len; i++)
+        for (int k = 2; k < 7; k++)
+            free((void *)(uintptr_t)cells[i * 7 + k]);
+    free(cells);
+}
+
+static void print_text(const quantize_options *o, const intact_quantize_result *q)
+{
+    char a[32], b[32];
+    if (o->ranges)
+        print_ranges(q);
+    printf("%s: %s, %s of activations at the peak; calibrated on %llu samples", o->output, cli_bytes((double)q->file_bytes, a), cli_bytes((double)q->peak_bytes, b),
+           (unsigned long long)q->samples);
+    if (q->skipped)
+        printf(" (%llu unreadable ones skipped)", (unsigned long long)q->skipped);
+    printf(" in %.1f s\n", q->seconds);
+    for (uint32_t i = 0; i < q->notes_len && !o->common.quiet; i++)
+        fprintf(stderr, "intact: note: %s\n", q->notes[i]);
+}
+
+/* "affine" or "symmetric" and the like: 0 for the first word, 1 for the second, -1 otherwise. */
+static int choice(const char *value, const char *first, const char *second)
+{
+    return !value || strcmp(value, first) == 0 ? 0 : strcmp(value, second) == 0 ? 1 : -1;
+}
+
+static int quantize_run(const cli_run *r, const void *options)
+{
+    const quantize_options *o = options;
+    intact_quantize_options q;
+    intact_quantize_options_default(&q);
+    if (!o->output)
+        return cli_fail_usage("intact quantize needs -o OUT.itm");
+    if (!o->calib)
+        return cli_fail_usage("intact quantize needs --calib DATA");
+    q.symmetric_activations = choice(o->acts, "affine", "symmetric");
+    q.per_tensor_weights = choice(o->weights, "per-channel", "per-tensor");
+    if (q.symmetric_activations < 0)
+        return cli_fail_usage("--activations was given '%s'; affine or symmetric is needed", o->acts);
+    if (q.per_tensor_weights < 0)
+        return cli_fail_usage("--weights was given '%s'; per-channel or per-tensor is needed", o->weights);
+    q.output = o->output;
+    q.calib.path = o->calib;
+    q.calib.preprocess = o->preprocess;
+    q.calib.limit = o->limit;
+    q.samples = o->samples;
+    q.seed = o->seed;
+    q.method = o->method;
+    q.weight_bits = o->weight_bits;
+    q.act_bits = o->act_bits;
+    q.keep8 = o->keep8;
+    q.keep_softmax = o->keep_softmax;
+    intact_error err;
+    intact_quantize_result res;
+    if (intact_quantize(r->ctx, r->args[0], &q, &res, &err) != INTACT_OK)
+        return cli_fail(&err);
+    int rc = EXIT_DONE;
+    if (o->common.json)
+        rc = print_json(o, &res);
+    else
+        print_text(o, &res);
+    intact_quantize_result_release(r->ctx, &res);
+    return rc;
+}
+
+const cli_command cli_command_quantize = {
+    .name = "quantize", .summary = "make a float network integer", .args = "MODEL.onnx", .args_min = 1, .args_max = 1,
+    .details = "Reads a float network, measures the range of every value on calibration data, and writes an integer program that runs without a single float instruction. "
+               "By default weights have 8 bits, symmetric, one scale per output channel; activations 8 bits, affine; the network's answer 16 bits.",
+    .examples = "  intact quantize net.onnx -o net.itm --calib photos/ --preprocess imagenet\n"
+                "  intact quantize net.onnx -o net.itm --calib train-images-idx3-ubyte.gz --method percentile:99.99 --samples 1000\n",
+    .options_bytes = sizeof(quantize_options), .options = quantize_table, .options_len = sizeof quantize_table / sizeof *quantize_table, .run = quantize_run,
+};

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* help.c: help texts, man pages (roff) and bash completion, all from the option tables. */
+#include <ctype.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const char exit_codes[] = "0 done, 1 a stated accuracy gate failed, 2 usage, 3 the network uses something unsupported, 4 file or format error";
+
+static void usage_line(const cli_command *cmd, FILE *to) { fprintf(to, "intact %s%s%s [options]", cmd->name, *cmd->args ? " " : "", cmd->args); }
+
+/* Breaks text at blanks so that lines stay below 100 columns. */
+static void wrapped(FILE *to, const char *text, int indent)
+{
+    int column = indent;
+    while (*text) {
+        int len = (int)strcspn(text, " \n");
+        if (column + len > 100 && column > indent) {
+            fprintf(to, "\n%*s", indent, "");
+            column = indent;
+        }
+        fprintf(to, "%.*s", len, text);
+        column += len;
+        text += len;
+        if (*text == '\n') {
+            fprintf(to, "\n%*s", indent, "");
+            column = indent;
+            text++;
+        } else if (*text == ' ') {
+            fputc(' ', to);
+            column++;
+            text++;
+        }
+    }
+    fputc('\n', to);
+}
+
+static void option_help(const cli_option *o, FILE *to)
+{
+    char left[64];
+    snprintf(left, sizeof left, "%c%c%c --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+    fprintf(to, "  %-28s ", left);
+    wrapped(to, o->help, 31);
+}
+
+void cli_help(const cli_command *cmd, FILE *to)
+{
+    fprintf(to, "intact %s: %s\n\nusage: ", cmd->name, cmd->summary);
+    usage_line(cmd, to);
+    fprintf(to, "\n\n");
+    wrapped(to, cmd->details, 0);
+    fprintf(to, "\noptions:\n");
+    for (size_t i = 0; i < cmd->options_len; i++)
+        option_help(&cmd->options[i], to);
+    for (size_t i = 0; i < cli_common_options_len; i++)
+        option_help(&cli_common_options[i], to);
+    if (cmd->examples)
+        fprintf(to, "\nexamples:\n%s", cmd->examples);
+}
+
+void cli_usage(FILE *to)
+{
+    fprintf(to, "intact: trained networks made integer, their accuracy intact\n\nusage: intact COMMAND ... ; intact help COMMAND tells more\n\n");
+    for (int i = 0; cli_commands[i]; i++)
+        fprintf(to, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+    fprintf(to, "\nexit codes: %s\n", exit_codes);
+}
+
+/* ---- man pages ---- */
+
+static void roff(FILE *to, const char *text)
+{
+    for (bool start = true; *text; text++) {
+        if (start && (*text == '.' || *text == '\''))
+            fputs("\\&", to);
+        if (*text == '-')
+            fputs("\\-", to);
+        else if (*text == '\\')
+            fputs("\\e", to);
+        else
+            fputc(*text, to);
+        start = *text == '\n';
+    }
+}
+
+static void man_option(const cli_option *o, FILE *to)
+{
+    fprintf(to, ".TP\n.B ");
+    if (o->letter)
+        fprintf(to, "\\-%c, ", o->letter);
+    fprintf(to, "\\-\\-");
+    roff(to, o->name);
+    fprintf(to, "%s%s\n", o->arg ? " " : "", o->arg ? o->arg : "");
+    roff(to, o->help);
+    fputc('\n', to);
+}
+
+static void man_command(const cli_command *cmd, FILE *to)
+{
+    fprintf(to, ".TH INTACT-");
+    for (const char *c = cmd->name; *c; c++)
+        fputc(toupper((unsigned char)*c), to);
+    fprintf(to, " 1 \"\" \"intact %s\" \"Intact\"\n.SH NAME\nintact\\-%s \\- %s\n.SH SYNOPSIS\n.B intact %s\n", INTACT_VERSION_STRING, cmd->name, cmd->summary, cmd->name);
+    roff(to, cmd->args);
+    fprintf(to, " [options]\n.SH DESCRIPTION\n");
+    roff(to, cmd->details);
+    fprintf(to, "\n.SH OPTIONS\n");
+    for (size_t i = 0; i < cmd->options_len; i++)
+        man_option(&cmd->options[i], to);
+    for (size_t i = 0; i < cli_common_options_len; i++)
+        man_option(&cli_common_options[i], to);
+    fprintf(to, ".SH EXIT STATUS\n%s.\n", exit_codes);
+    if (cmd->examples) {
+        fprintf(to, ".SH EXAMPLES\n.nf\n");
+        roff(to, cmd->examples);
+        fprintf(to, ".fi\n");
+    }
+    fprintf(to, ".SH SEE ALSO\n.BR intact (1)\n");
+}
+
+void cli_man(const cli_command *cmd, FILE *to)
+{
+    if (cmd) {
+        man_command(cmd, to);
+        return;
+    }
+    fprintf(to, ".TH INTACT 1 \"\" \"intact %s\" \"Intact\"\n.SH NAME\nintact \\- trained networks made integer, their accuracy intact\n", INTACT_VERSION_STRING);
+    fprintf(to, ".SH SYNOPSIS\n.B intact\nCOMMAND [arguments] [options]\n.SH COMMANDS\n");
+    for (int i = 0; cli_commands[i]; i++)
+        fprintf(to, ".TP\n.BR intact\\-%s (1)\n%s\n", cli_commands[i]->name, cli_commands[i]->summary);
+    fprintf(to, ".SH ENVIRONMENT\n.TP\nNO_COLOR\nno colours on a terminal\n.SH EXIT STATUS\n%s.\n", exit_codes);
+}
+
+/* ---- completion ---- */
+
+static void words(FILE *to, const char *const *list)
+{
+    for (int i = 0; list[i]; i++)
+        fprintf(to, "%s%s", i ? " " : "", list[i]);
+}
+
+static void complete_value(const cli_command *cmd, const cli_option *o, FILE *to)
+{
+    if (!o->arg)
+        return;
+    fprintf(to, "    %s:--%s", cmd->name, o->name);
+    if (o->letter)
+        fprintf(to, "|%s:-%c", cmd->name, o->letter);
+    fprintf(to, ") ");
+    if (o->complete && strcmp(o->complete, "method") == 0) {
+        fprintf(to, "COMPREPLY=($(compgen -W '");
+        words(to, intact_list_methods());
+        fprintf(to, "' -- \"$cur\"))");
+    } else if (o->complete && strcmp(o->complete, "preprocess") == 0) {
+        fprintf(to, "COMPREPLY=($(compgen -W '");
+        words(to, intact_list_preprocess());
+        fprintf(to, "' -- \"$cur\"))");
+    } else if (o->complete && strcmp(o->complete, "cpu") == 0) {
+        fprintf(to, "COMPREPLY=($(compgen -W 'auto scalar avx2 avxvnni avx512vnni neon neondot' -- \"$cur\"))");
+    } else if (o->complete) {
+        fprintf(to, "COMPREPLY=($(compgen -f -- \"$cur\"))");
+    } else {
+        fprintf(to, "COMPREPLY=()");
+    }
+    fprintf(to, "; return;;\n");
+}
+
+void cli_completion(FILE *to)
+{
+    fprintf(to, "# bash completion for intact, made by 'intact completion'\n_intact()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=${COMP_WORDS[1]}\n");
+    fprintf(to, "    compopt -o filenames 2>/dev/null\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W '");
+    for (int i = 0; cli_commands[i]; i++)
+        fprintf(to, "%s ", cli_commands[i]->name);
+    fprintf(to, "help --help --version' -- \"$cur\")); return\n    fi\n    case $cmd:$prev in\n");
+    for (int i = 0; cli_commands[i]; i++) {
+        for (size_t k = 0; k < cli_commands[i]->options_len; k++)
+            complete_value(cli_commands[i], &cli_commands[i]->options[k], to);
+        for (size_t k = 0; k < cli_common_options_len; k++)
+            complete_value(cli_commands[i], &cli_common_options[k], to);
+    }
+    fprintf(to, "    esac\n    case $cur in\n    -*) case $cmd in\n");
+    for (int i = 0; cli_commands[i]; i++) {
+        fprintf(to, "        %s) COMPREPLY=($(compgen -W '", cli_commands[i]->name);
+        for (size_t k = 0; k < cli_commands[i]->options_len; k++)
+            fprintf(to, "--%s ", cli_commands[i]->options[k].name);
+        for (size_t k = 0; k < cli_common_options_len; k++)
+            fprintf(to, "--%s%s", cli_common_options[k].name, k + 1 < cli_common_options_len ? " " : "");
+        fprintf(to, "' -- \"$cur\"));;\n");
+    }
+    fprintf(to, "        esac;;\n    *) COMPREPLY=($(compgen -f -- \"$cur\"));;\n    esac\n}\ncomplete -F _intact intact\n");
+}
