@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_plan.c: properties of memory plans: nothing alive overlaps, offsets are aligned, the size is near the bound. */
+#include "run/helpers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool overlap(const it_slot *a, const it_slot *b)
+{
+    bool time = a->first <= b->last && b->first <= a->last;
+    return time && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+}
+
+static size_t check_plan(it_slot *s, size_t len)
+{
+    size_t peak, end = 0;
+    assert_int_equal(it_plan(s, len, NULL, &peak, NULL), INTACT_OK);
+    for (size_t i = 0; i < len; i++) {
+        assert_int_equal(s[i].offset % 64, 0);
+        end = s[i].offset + s[i].bytes > end ? s[i].offset + s[i].bytes : end;
+        for (size_t j = 0; j < i; j++)
+            assert_false(overlap(&s[i], &s[j]));
+    }
+    assert_true(end <= peak && peak < end + 64);
+    assert_true(peak >= it_plan_bound(s, len));
+    return peak;
+}
+
+static void random_lifetimes(void **state)
+{
+    (void)state;
+    it_rng r;
+    it_rng_seed(&r, 5);
+    uint64_t peaks = 0, bounds = 0;
+    for (int round = 0; round < 400; round++) {
+        it_slot s[120];
+        size_t len = 1 + it_rng_below(&r, IT_LEN(s)), steps = 1 + it_rng_below(&r, 60);
+        for (size_t i = 0; i < len; i++) {
+            uint32_t first = (uint32_t)it_rng_below(&r, steps);
+            uint32_t life = it_rng_below(&r, 5) == 0 ? (uint32_t)it_rng_below(&r, steps) : (uint32_t)it_rng_below(&r, 4);
+            s[i] = (it_slot){ .first = first, .last = first + life, .bytes = 64 * it_rng_below(&r, it_rng_below(&r, 3) ? 2000 : 20) };
+        }
+        peaks += check_plan(s, len);
+        bounds += it_plan_bound(s, len);
+    }
+    assert_true(peaks * 100 <= bounds * 103); /* measured: 1.3 % above the bound, which is not always reachable */
+}
+
+static void chain_takes_two_buffers(void **state)
+{
+    (void)state;
+    it_slot s[50];
+    for (uint32_t i = 0; i < IT_LEN(s); i++)
+        s[i] = (it_slot){ .first = i, .last = i + 1, .bytes = i % 2 ? 6400 : 12800 };
+    assert_int_equal(check_plan(s, IT_LEN(s)), 19200);
+}
+
+static void odd_sizes(void **state)
+{
+    (void)state;
+    it_slot s[] = { { 0, 9, 1, 0 }, { 0, 9, 65, 0 }, { 0, 9, 0, 0 }, { 3, 3, 1, 0 }, { 4, 4, 1, 0 } };
+    assert_int_equal(check_plan(s, IT_LEN(s)), 64 + 128 + 64);
+    size_t peak = 1;
+    assert_int_equal(it_plan(NULL, 0, NULL, &peak, NULL), INTACT_OK);
+    assert_int_equal(peak, 0);
+    it_slot huge[] = { { 0, 1, SIZE_MAX / 4, 0 }, { 0, 1, SIZE_MAX / 4, 0 } };
+    assert_int_equal(it_plan(huge, 2, NULL, &peak, NULL), INTACT_E_NOMEM);
+    huge[0].bytes = SIZE_MAX - 3;
+    assert_int_equal(it_plan(huge, 2, NULL, &peak, NULL), INTACT_E_NOMEM);
+}
+
+static void many_slots(void **state)
+{
+    (void)state;
+    enum { N = 6000 };
+    it_slot *s = malloc(N * sizeof *s);
+    it_rng r;
+    it_rng_seed(&r, 6);
+    for (uint32_t i = 0; i < N; i++)
+        s[i] = (it_slot){ .first = i, .last = i + (uint32_t)it_rng_below(&r, 6), .bytes = 1 + it_rng_below(&r, 5000) };
+    check_plan(s, N);
+    free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_lifetimes),
+        cmocka_unit_test(chain_takes_two_buffers),
+        cmocka_unit_test(odd_sizes),
+        cmocka_unit_test(many_slots),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
