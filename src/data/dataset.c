@@ -34,7 +34,8 @@ static intact_status kind_of(const char *path, const it_data_kind **out, intact_
     return it_fail(err, INTACT_E_DATA, path, "not a data set that can be read; looked for: %s", list);
 }
 
-intact_status it_dataset_open(const intact_alloc *a, const char *path, const char *labels, uint32_t channels, it_dataset **out, intact_error *err)
+intact_status it_dataset_open(const intact_alloc *a, const char *path, const char *labels, uint32_t channels, it_dataset **out,
+                              intact_error *err)
 {
     const it_data_kind *kind;
     *out = NULL;

@@ -94,7 +94,8 @@ static intact_status fill(it_dataset *d, const char *root, entries *classes, it_
         IT_TRY(add_images(d, root, -1, files, err));
     if (files->len == 0)
         return it_fail(err, INTACT_E_DATA, root,
-                       "no images: looked for .jpg, .jpeg and .png in %zu sub-folders (one a class) and in the folder itself, and for labels.txt",
+                       "no images: looked for .jpg, .jpeg and .png in %zu sub-folders (one a class) and in the folder itself, and for "
+                       "labels.txt",
                        classes->len);
     d->classes = labelled ? (uint32_t)classes->len : 0;
     return it_data_files_end(d, files, strlen(root) + 1, labelled, err);

@@ -36,7 +36,8 @@ static intact_status gunzip(const intact_alloc *a, const char *path, it_data_byt
     const uint8_t *end = (const uint8_t *)b->map.data + b->map.len;
     b->len = (size_t)end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24;
     if (b->map.len > UINT_MAX || b->len / RATIO_MAX > b->map.len)
-        return it_fail(err, INTACT_E_DATA, path, "gzip file of %zu bytes states %zu bytes of content: damaged, cut off or too large", b->map.len, b->len);
+        return it_fail(err, INTACT_E_DATA, path, "gzip file of %zu bytes states %zu bytes of content: damaged, cut off or too large",
+                       b->map.len, b->len);
     b->own = it_alloc_new(a, b->len);
     if (!b->own)
         return it_fail_nomem(err, path, b->len);

@@ -38,9 +38,11 @@ static intact_status parse(it_dataset *d, idx *x, const char *path, intact_error
 {
     const uint8_t *p = x->bytes.data;
     if (x->bytes.len >= 4 && p[3] == 1)
-        return it_fail(err, INTACT_E_DATA, path, "these are labels (one dimension); give the file of the images, the labels beside it are found");
+        return it_fail(err, INTACT_E_DATA, path,
+                       "these are labels (one dimension); give the file of the images, the labels beside it are found");
     if (x->bytes.len < HEAD_BYTES || memcmp(p, "\0\0\x08\x03", 4) != 0)
-        return it_fail(err, INTACT_E_DATA, path, "IDX images have bytes (type 08) in 3 dimensions (count, height, width); this has type %02x, %u",
+        return it_fail(err, INTACT_E_DATA, path,
+                       "IDX images have bytes (type 08) in 3 dimensions (count, height, width); this has type %02x, %u",
                        x->bytes.len >= 4 ? p[2] : 0, x->bytes.len >= 4 ? p[3] : 0);
     uint64_t n = big32(p + 4), h = big32(p + 8), w = big32(p + 12);
     IT_TRY(it_image_check(h, w, path, err));

@@ -80,7 +80,8 @@ intact_status it_image_decode(const intact_alloc *a, const void *bytes, size_t l
         return it_fail(err, INTACT_E_DATA, where, "the file is empty; a JPEG or PNG image was expected");
     uint8_t head[4] = {0};
     memcpy(head, bytes, len < 4 ? len : 4);
-    return it_fail(err, INTACT_E_DATA, where, "not an image that can be read: it begins %02x %02x %02x %02x; a JPEG begins ff d8 ff, a PNG 89 50 4e 47",
+    return it_fail(err, INTACT_E_DATA, where,
+                   "not an image that can be read: it begins %02x %02x %02x %02x; a JPEG begins ff d8 ff, a PNG 89 50 4e 47",
                    head[0], head[1], head[2], head[3]);
 }
 

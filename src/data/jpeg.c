@@ -76,7 +76,8 @@ static intact_status open_image(job *j)
     struct jpeg_decompress_struct *jpeg = &j->jpeg;
     IT_TRY(it_image_check(jpeg->image_height, jpeg->image_width, j->where, j->err));
     if ((size_t)jpeg->image_height * jpeg->image_width / PIXELS_PER_BYTE_MAX > j->len)
-        return it_fail(j->err, INTACT_E_DATA, j->where, "JPEG of %u x %u pixels cannot fit into %zu bytes: cut off, or made to exhaust memory",
+        return it_fail(j->err, INTACT_E_DATA, j->where,
+                       "JPEG of %u x %u pixels cannot fit into %zu bytes: cut off, or made to exhaust memory",
                        jpeg->image_height, jpeg->image_width, j->len);
     jpeg->out_color_space = j->channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
     if (jpeg->jpeg_color_space == JCS_CMYK || jpeg->jpeg_color_space == JCS_YCCK)
@@ -129,8 +130,8 @@ static intact_status decode_guarded(job *j)
     return code ? (intact_status)code : decode(j);
 }
 
-intact_status it_image_decode_jpeg(const intact_alloc *a, const void *bytes, size_t len, uint32_t channels, const char *where, it_image *out,
-                                   intact_error *err)
+intact_status it_image_decode_jpeg(const intact_alloc *a, const void *bytes, size_t len, uint32_t channels, const char *where,
+                                   it_image *out, intact_error *err)
 {
     job j = {.alloc = a, .bytes = bytes, .len = len, .channels = channels, .where = where, .err = err};
     j.jpeg.err = jpeg_std_error(&j.mgr);

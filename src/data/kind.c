@@ -90,7 +90,8 @@ static intact_status npy_labels(const it_data_bytes *b, const char *path, it_npy
     if (out->kind == 'f')
         return it_fail(err, INTACT_E_DATA, path, "labels are class numbers; this array holds floating-point numbers");
     if (out->rank < 1 || out->rank > 2 || (out->rank == 2 && out->dim[1] != 1))
-        return it_fail(err, INTACT_E_DATA, path, "labels are an array of one dimension, one integer a sample; this one has %u dimensions", out->rank);
+        return it_fail(err, INTACT_E_DATA, path, "labels are an array of one dimension, one integer a sample; this one has %u dimensions",
+                       out->rank);
     return INTACT_OK;
 }
 
@@ -116,8 +117,8 @@ static intact_status labels_fill(it_dataset *d, const it_npy *n, const char *pat
     for (size_t i = 0; i < d->len; i++) {
         int64_t v = npy_integer(n, i);
         if (v < -1 || v >= IT_CLASS_MAX)
-            return it_fail(err, INTACT_E_DATA, path, "label %lld of sample %zu is out of range: classes are 0 to %d, -1 means none", (long long)v, i,
-                           IT_CLASS_MAX - 1);
+            return it_fail(err, INTACT_E_DATA, path, "label %lld of sample %zu is out of range: classes are 0 to %d, -1 means none",
+                           (long long)v, i, IT_CLASS_MAX - 1);
         d->label[i] = (int32_t)v;
     }
     it_data_count_classes(d);

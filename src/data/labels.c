@@ -58,11 +58,12 @@ static bool inside(const char *name)
     return true;
 }
 
-static intact_status add_line(it_dataset *d, const char *root, const line *l, const char *where, size_t number, it_data_files *files, intact_error *err)
+static intact_status add_line(it_dataset *d, const char *root, const line *l, const char *where, size_t number, it_data_files *files,
+                              intact_error *err)
 {
     if (l->label < -1 || l->label >= IT_CLASS_MAX)
-        return it_fail(err, INTACT_E_DATA, where, "line %zu: class %lld is out of range: 0 to %d, or -1 for none", number, (long long)l->label,
-                       IT_CLASS_MAX - 1);
+        return it_fail(err, INTACT_E_DATA, where, "line %zu: class %lld is out of range: 0 to %d, or -1 for none", number,
+                       (long long)l->label, IT_CLASS_MAX - 1);
     char *path = it_arena_printf(&d->arena, "%s/%.*s", root, (int)(l->file_len < 4096 ? l->file_len : 4096), l->file);
     if (!path)
         return it_fail_nomem(err, where, l->file_len);
@@ -77,7 +78,8 @@ static intact_status add_line(it_dataset *d, const char *root, const line *l, co
     return it_data_files_add(d, files, path, (int32_t)l->label, err);
 }
 
-static intact_status parse(it_dataset *d, const char *root, const char *where, const char *s, size_t len, it_data_files *files, intact_error *err)
+static intact_status parse(it_dataset *d, const char *root, const char *where, const char *s, size_t len, it_data_files *files,
+                           intact_error *err)
 {
     if (len == 0)
         s = ""; /* an empty file has no mapping */

@@ -23,7 +23,8 @@ static intact_status check(it_dataset *d, npy *x, const char *path, intact_error
     if (n->fortran && n->rank > 1)
         return it_fail(err, INTACT_E_DATA, path, "the array is in Fortran order; save it with numpy.ascontiguousarray");
     if (n->rank == 0 || n->len == 0)
-        return it_fail(err, INTACT_E_DATA, path, "the array has %u dimensions and %zu bytes; its first dimension must count the samples", n->rank, n->len);
+        return it_fail(err, INTACT_E_DATA, path, "the array has %u dimensions and %zu bytes; its first dimension must count the samples",
+                       n->rank, n->len);
     d->len = n->dim[0];
     x->elements = n->len / n->item_bytes / d->len;
     d->array_rank = n->rank;

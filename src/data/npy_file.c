@@ -101,7 +101,8 @@ static intact_status parse_descr(const char *s, size_t len, const char *where, i
     if (!good)
         return it_fail(err, INTACT_E_UNSUPPORTED, where, "element type '%.*s'; known are b1, i1 to i8, u1 to u8, f2, f4 and f8", shown, s);
     if (s[0] == '>' && bytes > 1)
-        return it_fail(err, INTACT_E_UNSUPPORTED, where, "element type '%.*s' is big-endian; save it with .astype('<%.*s')", shown, s, shown - 1, s + 1);
+        return it_fail(err, INTACT_E_UNSUPPORTED, where, "element type '%.*s' is big-endian; save it with .astype('<%.*s')", shown, s,
+                       shown - 1, s + 1);
     out->kind = s[1];
     out->item_bytes = bytes;
     return INTACT_OK;
@@ -140,7 +141,8 @@ static intact_status parse_header(reader *r, const char *where, it_npy *out, int
     skip(r);
     if (!good || seen != 7 || r->s != r->end)
         return it_fail(err, INTACT_E_FORMAT, where,
-                       "the header is not {'descr': '<f4', 'fortran_order': False, 'shape': (n, ...)} with at most %d dimensions", RANK_MAX);
+                       "the header is not {'descr': '<f4', 'fortran_order': False, 'shape': (n, ...)} with at most %d dimensions",
+                       RANK_MAX);
     return INTACT_OK;
 }
 
@@ -167,22 +169,24 @@ intact_status it_npy_parse(const void *bytes, size_t len, const char *where, it_
     for (uint32_t i = 0; want && i < n.rank; i++)
         fits = fits && it_mul_size(want, n.dim[i], &want);
     if (!fits || want > len - s.at)
-        return it_fail(err, INTACT_E_FORMAT, where, ".npy file is cut off: its shape needs %s%zu bytes, %zu follow the header", fits ? "" : "more than ",
-                       fits ? want : SIZE_MAX, len - s.at);
+        return it_fail(err, INTACT_E_FORMAT, where, ".npy file is cut off: its shape needs %s%zu bytes, %zu follow the header",
+                       fits ? "" : "more than ", fits ? want : SIZE_MAX, len - s.at);
     n.data = (const uint8_t *)bytes + s.at;
     n.len = want;
     *out = n;
     return INTACT_OK;
 }
 
-intact_status it_npy_write(const char *path, char kind, uint32_t item_bytes, uint32_t rank, const uint64_t *dim, const void *data, intact_error *err)
+intact_status it_npy_write(const char *path, char kind, uint32_t item_bytes, uint32_t rank, const uint64_t *dim, const void *data,
+                           intact_error *err)
 {
     char head[512];
     size_t bytes = item_bytes;
     if (rank > RANK_MAX || !memchr("bfiu", kind, 4) || item_bytes == 0 || item_bytes > 8)
-        return it_fail(err, INTACT_E_ARG, path, "an .npy array of kind %c, %u bytes and %u dimensions cannot be written", kind, item_bytes, rank);
-    int at = 10 + snprintf(head + 10, sizeof head - 10, "{'descr': '%c%c%u', 'fortran_order': False, 'shape': (", item_bytes == 1 ? '|' : '<', kind,
-                           item_bytes);
+        return it_fail(err, INTACT_E_ARG, path, "an .npy array of kind %c, %u bytes and %u dimensions cannot be written", kind, item_bytes,
+                       rank);
+    int at = 10 + snprintf(head + 10, sizeof head - 10, "{'descr': '%c%c%u', 'fortran_order': False, 'shape': (",
+                           item_bytes == 1 ? '|' : '<', kind, item_bytes);
     for (uint32_t i = 0; i < rank; i++) { /* at most 8 numbers of 20 digits */
         at += snprintf(head + at, sizeof head - (size_t)at, i ? ", %llu" : "%llu", (unsigned long long)dim[i]);
         if (!it_mul_size(bytes, dim[i], &bytes))

@@ -81,7 +81,8 @@ static intact_status read_rows(job *j)
 {
     size_t stride = (size_t)j->image.w * j->image.c;
     if (png_get_rowbytes(j->png, j->info) != stride)
-        return it_fail(j->err, INTACT_E_DATA, j->where, "PNG rows have %zu bytes; %zu were expected", png_get_rowbytes(j->png, j->info), stride);
+        return it_fail(j->err, INTACT_E_DATA, j->where, "PNG rows have %zu bytes; %zu were expected", png_get_rowbytes(j->png, j->info),
+                       stride);
     if (png_get_interlace_type(j->png, j->info) == PNG_INTERLACE_NONE) {
         for (uint32_t y = 0; y < j->image.h; y++)
             png_read_row(j->png, j->image.px + y * stride, NULL);
@@ -119,7 +120,8 @@ static intact_status decode(job *j)
     uint32_t h = png_get_image_height(j->png, j->info), w = png_get_image_width(j->png, j->info);
     IT_TRY(it_image_check(h, w, j->where, j->err));
     if (png_get_rowbytes(j->png, j->info) * h / DEFLATE_RATIO_MAX > j->len)
-        return it_fail(j->err, INTACT_E_DATA, j->where, "PNG of %u x %u pixels cannot fit into %zu bytes: the file is cut off", h, w, j->len);
+        return it_fail(j->err, INTACT_E_DATA, j->where, "PNG of %u x %u pixels cannot fit into %zu bytes: the file is cut off", h, w,
+                       j->len);
     uint32_t channels = set_transforms(j);
     png_set_interlace_handling(j->png);
     png_read_update_info(j->png, j->info);

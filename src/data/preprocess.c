@@ -147,7 +147,8 @@ static intact_status parse_value(int key, const char *s, size_t len, it_preproce
     return INTACT_OK;
 }
 
-static intact_status fail_unknown(const char *what, const char *s, size_t len, const char *const *names, size_t names_len, intact_error *err)
+static intact_status fail_unknown(const char *what, const char *s, size_t len, const char *const *names, size_t names_len,
+                                  intact_error *err)
 {
     word w = word_of(s, len);
     char list[128] = "";
@@ -180,8 +181,8 @@ static intact_status parse_pieces(const char *text, bool allow_name, it_preproce
             if (preset < 0)
                 return fail_unknown("name", s, len, preset_names, IT_LEN(preset_names), err);
             if (!allow_name)
-                return it_fail(err, INTACT_E_ARG, WHERE, "\"%s\" must come first, with changes after it (%s,crop=192)", preset_names[preset],
-                               preset_names[preset]);
+                return it_fail(err, INTACT_E_ARG, WHERE, "\"%s\" must come first, with changes after it (%s,crop=192)",
+                               preset_names[preset], preset_names[preset]);
             IT_TRY(parse_pieces(presets[preset].text, false, p, err));
         } else {
             int key = find(s, key_len, key_names, KEY_COUNT);

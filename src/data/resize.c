@@ -111,8 +111,8 @@ static void column_row(const int32_t *w, uint32_t len, const uint8_t *src, size_
 }
 
 /* Only the window is computed, and only from the rows that it needs. */
-static intact_status resample(const intact_alloc *a, it_arena *arena, const it_image *in, window y, window x, const char *where, it_image *out,
-                              intact_error *err)
+static intact_status resample(const intact_alloc *a, it_arena *arena, const it_image *in, window y, window x, const char *where,
+                              it_image *out, intact_error *err)
 {
     taps kx, ky;
     if (!taps_new(arena, in->w, x, &kx) || !taps_new(arena, in->h, y, &ky))
@@ -155,7 +155,8 @@ static intact_status plan(const it_preprocess *p, const it_image *im, window *y,
                        (unsigned long long)h, (unsigned long long)w, p->resize ? " after resizing" : "", (unsigned long long)out_h,
                        (unsigned long long)out_w);
     if (out_h > IT_IMAGE_SIDE_MAX || out_w > IT_IMAGE_SIDE_MAX || out_h * out_w > IT_IMAGE_AREA_MAX)
-        return it_fail(err, INTACT_E_DATA, where, "the image of %u x %u pixels would become %llu x %llu; the limits are %u a side and %u in all",
+        return it_fail(err, INTACT_E_DATA, where,
+                       "the image of %u x %u pixels would become %llu x %llu; the limits are %u a side and %u in all",
                        im->h, im->w, (unsigned long long)out_h, (unsigned long long)out_w, IT_IMAGE_SIDE_MAX, IT_IMAGE_AREA_MAX);
     *y = (window){(uint32_t)h, (uint32_t)((h - out_h) / 2), (uint32_t)out_h};
     *x = (window){(uint32_t)w, (uint32_t)((w - out_w) / 2), (uint32_t)out_w};

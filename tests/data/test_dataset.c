@@ -461,7 +461,8 @@ static intact_status use(const intact_alloc *a, void *user, intact_error *err)
 static void no_memory(void **state)
 {
     (void)state;
-    static const char *const names[] = {"classes", "classes/zebra", "listed", "t10k-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "batch.bin"};
+    static const char *const names[] = {"classes", "classes/zebra", "listed", "t10k-images-idx3-ubyte", "train-images-idx3-ubyte.gz",
+                                        "batch.bin"};
     write_text(in_folder("listed/labels.txt"), "a.jpg 1\nb c.png, 2\n");
     for (size_t i = 0; i < IT_LEN(names); i++) {
         char path[512];

@@ -112,7 +112,8 @@ static void write_read(void **state)
 {
     (void)state;
     static const struct { char kind; uint32_t bytes, rank; uint64_t dim[8]; } cases[] = {
-        {'f', 4, 2, {3, 4}}, {'u', 1, 1, {7}}, {'i', 8, 3, {1, 2, 3}}, {'f', 8, 0, {0}}, {'b', 1, 8, {1, 1, 1, 1, 1, 1, 1, 2}}, {'i', 2, 2, {0, 5}},
+        {'f', 4, 2, {3, 4}}, {'u', 1, 1, {7}}, {'i', 8, 3, {1, 2, 3}}, {'f', 8, 0, {0}}, {'b', 1, 8, {1, 1, 1, 1, 1, 1, 1, 2}}, {'i', 2, 2,
+                                                                                                                                 {0, 5}},
     };
     uint8_t data[128];
     for (size_t i = 0; i < sizeof data; i++)

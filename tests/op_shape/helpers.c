@@ -23,10 +23,14 @@ void net_init(net *t, uint64_t seed)
 it_tensor tensor(net *t, it_type type, int rank, const int64_t *dim)
 {
     it_tensor v = { .type = type, .rank = rank };
-    memcpy(v.dim, dim, (size_t)rank * sizeof(*dim));
+    for (int k = 0; k < rank; k++)
+        v.dim[k] = dim[k];
     v.data = it_arena_new(&t->arena, it_tensor_bytes(&v) + 1);
     for (int64_t i = 0, len = it_tensor_len(&v); i < len; i++)
-        it_tensor_set(&v, i, type == IT_BOOL ? (double)net_random(2) : it_type_is_float(type) ? ((double)net_random(4001) - 2000) / 512 : (double)net_random(100));
+        it_tensor_set(&v, i,
+                      type == IT_BOOL          ? (double)net_random(2)
+                      : it_type_is_float(type) ? ((double)net_random(4001) - 2000) / 512
+                                               : (double)net_random(100));
     return v;
 }
 
@@ -39,12 +43,14 @@ it_tensor list(net *t, int len, const int64_t *v)
 it_tensor floats(net *t, int rank, const int64_t *dim, const float *v)
 {
     it_tensor x = { .type = IT_F32, .rank = rank };
-    memcpy(x.dim, dim, (size_t)rank * sizeof(*dim));
-    x.data = it_arena_copy(&t->arena, v, it_tensor_bytes(&x));
+    for (int k = 0; k < rank; k++)
+        x.dim[k] = dim[k];
+    x.data = it_arena_copy(&t->arena, v, it_tensor_bytes(&x) + (it_tensor_len(&x) == 0));
     return x;
 }
 
-static intact_status build(net *t, const char *onnx, int opset, const it_attr *attrs, int attrs_len, const it_tensor *in, int in_len, unsigned consts, int out_len)
+static intact_status build(net *t, const char *onnx, int opset, const it_attr *attrs, int attrs_len, const it_tensor *in, int in_len,
+                           unsigned consts, int out_len)
 {
     const it_op *op = it_op_find(onnx, "", opset);
     it_node *n;
@@ -85,7 +91,8 @@ static intact_status build(net *t, const char *onnx, int opset, const it_attr *a
     return it_graph_infer(&t->g, 1, t->fed, &t->err);
 }
 
-intact_status net_make(net *t, const char *onnx, int opset, const it_attr *attrs, int attrs_len, const it_tensor *in, int in_len, unsigned consts, int out_len)
+intact_status net_make(net *t, const char *onnx, int opset, const it_attr *attrs, int attrs_len, const it_tensor *in, int in_len,
+                       unsigned consts, int out_len)
 {
     t->status = build(t, onnx, opset, attrs, attrs_len, in, in_len, consts, out_len);
     return t->status;

@@ -13,10 +13,16 @@
 #include "exec/exec.h"
 #include "op/op.h"
 
-#define INTS(n, ...) { .name = n, .kind = IT_ATTR_INTS, .ints = (const int64_t[]){ __VA_ARGS__ }, .len = sizeof((const int64_t[]){ __VA_ARGS__ }) / 8 }
+#define INTS(n, ...)                                                                                                                       \
+    {                                                                                                                                      \
+        .name = n, .kind = IT_ATTR_INTS, .ints = (const int64_t[]){ __VA_ARGS__ }, .len = sizeof((const int64_t[]){ __VA_ARGS__ }) / 8     \
+    }
 #define INT(n, v) { .name = n, .kind = IT_ATTR_INT, .i = v }
 #define FLT(n, v) { .name = n, .kind = IT_ATTR_FLOAT, .f = v }
-#define FLTS(n, ...) { .name = n, .kind = IT_ATTR_FLOATS, .floats = (const float[]){ __VA_ARGS__ }, .len = sizeof((const float[]){ __VA_ARGS__ }) / 4 }
+#define FLTS(n, ...)                                                                                                                       \
+    {                                                                                                                                      \
+        .name = n, .kind = IT_ATTR_FLOATS, .floats = (const float[]){ __VA_ARGS__ }, .len = sizeof((const float[]){ __VA_ARGS__ }) / 4     \
+    }
 #define STR(n, v) { .name = n, .kind = IT_ATTR_STRING, .s = v }
 
 typedef struct net {
@@ -40,7 +46,8 @@ extern const it_tensor none; /* rank IT_RANK_UNKNOWN */
 
 void net_init(net *t, uint64_t seed);
 /* consts: bit k makes input k a constant instead of a graph input. Infers with the shapes given. Returns t->status. */
-intact_status net_make(net *t, const char *onnx, int opset, const it_attr *attrs, int attrs_len, const it_tensor *in, int in_len, unsigned consts, int out_len);
+intact_status net_make(net *t, const char *onnx, int opset, const it_attr *attrs, int attrs_len, const it_tensor *in, int in_len,
+                       unsigned consts, int out_len);
 #define MAKE(t, onnx, opset, attrs, in, consts, outs) net_make(t, onnx, opset, attrs, (int)IT_LEN(attrs), in, (int)IT_LEN(in), consts, outs)
 intact_status net_run(net *t);
 const it_tensor *net_out(const net *t, int k);

@@ -113,7 +113,8 @@ static void top_k(void **state)
         it_attr attrs[] = { INT("axis", 1), INT("largest", largest) };
         it_tensor in[] = { tensor(&t, types[round % 11], DIMS(2, 13, 3)), list(&t, 1, &k) };
         for (int64_t i = 0; i < it_tensor_len(&in[0]); i++)
-            it_tensor_set(&in[0], i, (double)net_random(6) - (it_type_is_float(in[0].type) || in[0].type == IT_I8 || in[0].type == IT_I64 ? 3 : 0));
+            it_tensor_set(&in[0], i,
+                          (double)net_random(6) - (it_type_is_float(in[0].type) || in[0].type == IT_I8 || in[0].type == IT_I64 ? 3 : 0));
         ok(&t, MAKE(&t, "TopK", 11, attrs, in, round % 3 ? 2 : 0, 2));
         ok(&t, net_run(&t));
         const it_tensor *y = net_out(&t, 0), *at = net_out(&t, 1);
@@ -213,7 +214,8 @@ static void small_ones(void **state)
 }
 
 /* One node with int64 second input; the failure names the node and quotes what is wrong. */
-static void refused(const char *onnx, int opset, it_attr a, const int64_t *dim, int rank, const int64_t *second, int second_len, intact_status code, const char *word)
+static void refused(const char *onnx, int opset, it_attr a, const int64_t *dim, int rank, const int64_t *second, int second_len,
+                    intact_status code, const char *word)
 {
     net t;
     intact_status st;

@@ -5,8 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Three runs of one case: u8 and s16 with the input's parameters (exact moves: slack is that of the operator), u8 to other ones (rounded). */
-static void lowers(const char *onnx, int opset, const it_attr *attrs, int attrs_len, int rank, const int64_t *dim, const int64_t *second, int second_len, int outs, double slack)
+/* Three runs of one case: u8 and s16 with the input's parameters (exact moves: slack is that of the operator), u8 to other ones (rounded).
+ */
+static void lowers(const char *onnx, int opset, const it_attr *attrs, int attrs_len, int rank, const int64_t *dim, const int64_t *second,
+                   int second_len, int outs, double slack)
 {
     for (int way = 0; way < 3; way++) {
         net t;
@@ -60,7 +62,8 @@ static void slices(void **state)
             step[k] = (int64_t)(net_random(3) + 1) * (back ? -1 : 1);
         }
         it_attr attrs[] = { INT("unused", 0) };
-        it_tensor in[] = { tensor(&t, IT_F32, DIMS(1, 6, 7, 8)), list(&t, 3, start), list(&t, 3, end), list(&t, 3, (const int64_t[]){ 1, 2, 3 }), list(&t, 3, step) };
+        it_tensor in[] = { tensor(&t, IT_F32, DIMS(1, 6, 7, 8)), list(&t, 3, start), list(&t, 3, end),
+                           list(&t, 3, (const int64_t[]){ 1, 2, 3 }), list(&t, 3, step) };
         MAKE(&t, "Slice", 13, attrs, in, 0x1e, 1);
         net_check_integer(&t, round & 1, 0, 0.001);
         net_free(&t);
@@ -133,6 +136,8 @@ static void tiles_and_blocks(void **state)
     lowers("Tile", 13, NO_ATTRS, DIMS(1, 3, 4, 5), LIST(1, 2, 1, 3), 1, 0);
     lowers("Tile", 13, NO_ATTRS, DIMS(1, 3, 4, 5), LIST(1, 2, 2, 2), 1, 0);
     lowers("Tile", 13, NO_ATTRS, DIMS(1, 3), LIST(1, 4), 1, 0);
+    lowers("Expand", 13, NO_ATTRS, DIMS(1, 3, 1, 5), LIST(1, 1, 4, 1), 1, 0);
+    lowers("Expand", 13, NO_ATTRS, DIMS(1, 1, 4, 1), LIST(1, 6, 4, 5), 1, 0);
     lowers("DepthToSpace", 13, ATTRS(INT("blocksize", 2)), DIMS(1, 12, 3, 5), NO_LIST, 1, 0);
     lowers("DepthToSpace", 13, ATTRS(INT("blocksize", 3), STR("mode", "CRD")), DIMS(1, 18, 2, 3), NO_LIST, 1, 0);
     lowers("SpaceToDepth", 13, ATTRS(INT("blocksize", 2)), DIMS(1, 3, 4, 6), NO_LIST, 1, 0);
@@ -148,7 +153,8 @@ static void resizes(void **state)
         net t;
         net_init(&t, (uint64_t)round);
         bool linear = round & 1, s16 = round >> 1 & 1, line = round >> 2 & 1;
-        it_attr attrs[] = { STR("coordinate_transformation_mode", coords[round >> 3]), STR("mode", modes[linear]), STR("nearest_mode", "floor") };
+        it_attr attrs[] = { STR("coordinate_transformation_mode", coords[round >> 3]), STR("mode", modes[linear]),
+                            STR("nearest_mode", "floor") };
         it_tensor in[] = { line ? tensor(&t, IT_F32, DIMS(1, 3, 7)) : tensor(&t, IT_F32, DIMS(1, 3, 4, 7)), none, none,
                            line ? list(&t, 3, (const int64_t[]){ 1, 3, 11 }) : list(&t, 4, (const int64_t[]){ 1, 3, 9, 5 }) };
         MAKE(&t, "Resize", 13, attrs, in, 8, 1);
@@ -159,8 +165,8 @@ static void resizes(void **state)
     lowers("Upsample", 7, ATTRS(FLTS("scales", 1, 1, 2, 2), STR("mode", "linear")), DIMS(1, 3, 4, 5), NO_LIST, 1, 0.5);
 }
 
-static void refused(const char *onnx, int opset, const it_attr *attrs, int attrs_len, int rank, const int64_t *dim, const int64_t *second, int second_len, unsigned consts,
-                    const char *word)
+static void refused(const char *onnx, int opset, const it_attr *attrs, int attrs_len, int rank, const int64_t *dim, const int64_t *second,
+                    int second_len, unsigned consts, const char *word)
 {
     net t;
     net_init(&t, 0);
@@ -178,6 +184,7 @@ static void refusals(void **state)
     refused("Split", 13, ATTRS(INT("axis", 0)), DIMS(1, 4), NO_LIST, 0, "batch");
     refused("Concat", 13, ATTRS(INT("axis", 0)), DIMS(1, 4), NO_LIST, 0, "batch");
     refused("Tile", 13, NO_ATTRS, DIMS(1, 4), LIST(2, 1), 2, "batch");
+    refused("Expand", 13, NO_ATTRS, DIMS(1, 4), LIST(3, 1, 4), 2, "dimensions");
     refused("Pad", 13, NO_ATTRS, DIMS(1, 4), LIST(1, 0, 0, 0), 2, "batch");
     refused("Pad", 13, NO_ATTRS, DIMS(1, 4), LIST(0, -1, 0, 0), 2, "-1");
     refused("Pad", 19, ATTRS(STR("mode", "wrap")), DIMS(1, 4), LIST(0, 1, 0, 0), 2, "wrap");
@@ -189,8 +196,9 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reshapes), cmocka_unit_test(transposes), cmocka_unit_test(slices), cmocka_unit_test(splits_and_concats), cmocka_unit_test(pads),
-        cmocka_unit_test(gathers), cmocka_unit_test(tiles_and_blocks), cmocka_unit_test(resizes), cmocka_unit_test(refusals),
+        cmocka_unit_test(reshapes),           cmocka_unit_test(transposes), cmocka_unit_test(slices),
+        cmocka_unit_test(splits_and_concats), cmocka_unit_test(pads),       cmocka_unit_test(gathers),
+        cmocka_unit_test(tiles_and_blocks),   cmocka_unit_test(resizes),    cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,7 +93,8 @@ static void items_match_loops(void **state)
 
 static void transposes(void **state)
 {
-    static const int64_t perms[][4] = { { 0, 1, 2, 3 }, { 0, 2, 3, 1 }, { 0, 3, 1, 2 }, { 3, 2, 1, 0 }, { 1, 0, 3, 2 }, { 2, 3, 0, 1 }, { 0, 2, 1, 3 } };
+    static const int64_t perms[][4] = { { 0, 1, 2, 3 }, { 0, 2, 3, 1 }, { 0, 3, 1, 2 }, { 3, 2, 1, 0 },
+                                        { 1, 0, 3, 2 }, { 2, 3, 0, 1 }, { 0, 2, 1, 3 } };
     (void)state;
     for (size_t p = 0; p < IT_LEN(perms); p++) {
         for (size_t k = 0; k < IT_LEN(types); k++) {
@@ -142,7 +143,8 @@ static void slices(void **state)
             }
         }
         it_attr attrs[] = { INT("unused", 0) };
-        it_tensor in[] = { tensor(&t, types[round % 12], 3, dim), list(&t, 3, start), list(&t, 3, end), list(&t, 3, axes), list(&t, 3, step) };
+        it_tensor in[] = { tensor(&t, types[round % 12], 3, dim), list(&t, 3, start), list(&t, 3, end), list(&t, 3, axes),
+                           list(&t, 3, step) };
         ok(&t, MAKE(&t, "Slice", 13, attrs, in, round % 2 ? 0x1e : 0, 1));
         ok(&t, net_run(&t));
         const it_tensor *y = net_out(&t, 0);
@@ -206,7 +208,10 @@ static void concat_split(void **state)
 
 static void split_equal(void **state)
 {
-    static const struct { int opset, outs; int64_t dim, first, last; } rows[] = { { 11, 3, 6, 2, 2 }, { 13, 2, 6, 3, 3 }, { 18, 3, 7, 3, 1 }, { 18, 4, 8, 2, 2 } };
+    static const struct {
+        int opset, outs;
+        int64_t dim, first, last;
+    } rows[] = { { 11, 3, 6, 2, 2 }, { 13, 2, 6, 3, 3 }, { 18, 3, 7, 3, 1 }, { 18, 4, 8, 2, 2 } };
     (void)state;
     for (size_t k = 0; k < IT_LEN(rows); k++) {
         net t;
@@ -256,7 +261,8 @@ static void pads(void **state)
             bool inside = true;
             coords(y, i, at);
             for (int k = 0; k < 4; k++) {
-                int64_t cut = pad[k] < 0 ? -pad[k] : 0, kept = dim[k] - cut + (pad[4 + k] < 0 ? pad[4 + k] : 0), j = at[k] - (pad[k] > 0 ? pad[k] : 0);
+                int64_t cut = pad[k] < 0 ? -pad[k] : 0, kept = dim[k] - cut + (pad[4 + k] < 0 ? pad[4 + k] : 0),
+                        j = at[k] - (pad[k] > 0 ? pad[k] : 0);
                 inside = inside && j >= 0 && j < kept;
                 at[k] = cut + mirror(mode, j, kept);
             }
@@ -328,7 +334,8 @@ static void blocks(void **state)
     }
 }
 
-static void shape_of(const char *onnx, int opset, const it_attr *attrs, int attrs_len, const it_tensor *x, const int64_t *second, int second_len, int rank, const int64_t *want)
+static void shape_of(const char *onnx, int opset, const it_attr *attrs, int attrs_len, const it_tensor *x, const int64_t *second,
+                     int second_len, int rank, const int64_t *want)
 {
     net t;
     net_init(&t, 0);
@@ -365,8 +372,15 @@ static void shapes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(items_match_loops), cmocka_unit_test(transposes), cmocka_unit_test(slices), cmocka_unit_test(slice_attributes),
-        cmocka_unit_test(concat_split), cmocka_unit_test(split_equal), cmocka_unit_test(pads), cmocka_unit_test(tiles), cmocka_unit_test(blocks),
+        cmocka_unit_test(items_match_loops),
+        cmocka_unit_test(transposes),
+        cmocka_unit_test(slices),
+        cmocka_unit_test(slice_attributes),
+        cmocka_unit_test(concat_split),
+        cmocka_unit_test(split_equal),
+        cmocka_unit_test(pads),
+        cmocka_unit_test(tiles),
+        cmocka_unit_test(blocks),
         cmocka_unit_test(shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

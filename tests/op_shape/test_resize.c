@@ -7,7 +7,8 @@
 
 #include "op/resample.h"
 
-static const char *const coords[] = { "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn", "half_pixel_symmetric" };
+static const char *const coords[] = { "half_pixel",         "pytorch_half_pixel",   "align_corners",       "asymmetric",
+                                      "tf_crop_and_resize", "tf_half_pixel_for_nn", "half_pixel_symmetric" };
 static const char *const modes[] = { "nearest", "linear", "cubic" };
 static const char *const rounds[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil" };
 
@@ -54,7 +55,10 @@ static double share(const want *w, int64_t in, int64_t out, double scale, int64_
     if (!strcmp(w->coord, "tf_crop_and_resize") && (x < 0 || x > (double)(in - 1)))
         return NAN;
     if (!strcmp(w->mode, "nearest")) {
-        double r = !strcmp(w->round, "floor") ? floor(x) : !strcmp(w->round, "ceil") ? ceil(x) : !strcmp(w->round, "round_prefer_ceil") ? floor(x + 0.5) : ceil(x - 0.5);
+        double r = !strcmp(w->round, "floor")               ? floor(x)
+                   : !strcmp(w->round, "ceil")              ? ceil(x)
+                   : !strcmp(w->round, "round_prefer_ceil") ? floor(x + 0.5)
+                                                            : ceil(x - 0.5);
         return fmin(fmax(r, 0), (double)(in - 1)) == (double)i;
     }
     for (int64_t k = -200; k < in + 200; k++) { /* positions beyond the edges read the edge */
@@ -73,7 +77,8 @@ static double expected(const want *w, const it_tensor *x, const int64_t *out, co
         double s = 1;
         int64_t rest = i;
         for (int k = x->rank - 1; k >= 0; k--) {
-            if (out[k] != x->dim[k] || scale[k] != 1 || !strcmp(w->coord, "tf_half_pixel_for_nn") || (!strcmp(w->coord, "tf_crop_and_resize") && k == x->rank - 1))
+            if (out[k] != x->dim[k] || scale[k] != 1 || !strcmp(w->coord, "tf_half_pixel_for_nn") ||
+                (!strcmp(w->coord, "tf_crop_and_resize") && k == x->rank - 1))
                 s *= share(w, x->dim[k], out[k], scale[k], at[k], rest % x->dim[k]);
             else
                 s *= rest % x->dim[k] == at[k];
@@ -109,13 +114,25 @@ static void all_modes(void **state)
         net_init(&t, (uint64_t)round);
         int coord = round % 7, mode = round / 7 % 3, opset = coord == 5 ? 11 : 19, type = round / 21 % 5;
         bool sizes = round % 2 && coord != 6, antialias = opset == 19 && mode > 0 && round % 3 == 0;
-        want w = { coords[coord], modes[mode], rounds[round % 4], round % 5 ? (double)-0.75f : -0.5, { 0.25, 1.125 }, mode > 0 && round % 4 == 1, antialias };
-        it_attr attrs[] = { STR("coordinate_transformation_mode", w.coord), STR("mode", w.mode), STR("nearest_mode", w.round), FLT("cubic_coeff_a", (float)w.a),
-                            FLT("extrapolation_value", 10), INT("exclude_outside", w.exclude), INT("antialias", antialias) };
+        want w = { coords[coord],     modes[mode],
+                   rounds[round % 4], round % 5 ? (double)-0.75f : -0.5,
+                   { 0.25, 1.125 },   mode > 0 && round % 4 == 1,
+                   antialias };
+        it_attr attrs[] = { STR("coordinate_transformation_mode", w.coord),
+                            STR("mode", w.mode),
+                            STR("nearest_mode", w.round),
+                            FLT("cubic_coeff_a", (float)w.a),
+                            FLT("extrapolation_value", 10),
+                            INT("exclude_outside", w.exclude),
+                            INT("antialias", antialias) };
         int64_t size[3] = { 2, coord == 4 ? 5 : (int64_t)net_random(12) + 1, (int64_t)net_random(12) + 1 };
         float s[3] = { 1, coord == 4 ? 1 : (float)(net_random(28) + 6) / 8, (float)(net_random(28) + 6) / 8 };
         it_tensor x = tensor(&t, types[type], DIMS(2, 5, 6)), roi = floats(&t, DIMS(6), (const float[]){ 0, 0, 0.25f, 1, 1, 1.125f });
-        it_tensor in[] = { x, coord == 4 ? roi : opset == 11 ? floats(&t, DIMS(0), s) : none, sizes ? (opset == 11 ? floats(&t, DIMS(0), s) : none) : floats(&t, DIMS(3), s),
+        it_tensor in[] = { x,
+                           coord == 4    ? roi
+                           : opset == 11 ? floats(&t, DIMS(0), s)
+                                         : none,
+                           sizes ? (opset == 11 ? floats(&t, DIMS(0), s) : none) : floats(&t, DIMS(3), s),
                            sizes ? list(&t, 3, size) : none };
         ok(&t, MAKE(&t, "Resize", opset, attrs, in, round % 3 ? 0xe : 0, 1));
         ok(&t, net_run(&t));
@@ -138,8 +155,10 @@ static void crop(void **state)
         net t;
         net_init(&t, 7);
         want w = { "tf_crop_and_resize", modes[mode], rounds[0], (double)-0.75f, { 0.5, 1.5 }, false, false };
-        it_attr attrs[] = { STR("coordinate_transformation_mode", w.coord), STR("mode", w.mode), FLT("extrapolation_value", 10), INTS("axes", 0) };
-        it_tensor in[] = { tensor(&t, IT_F32, DIMS(9)), floats(&t, DIMS(2), (const float[]){ 0.5f, 1.5f }), none, list(&t, 1, (const int64_t[]){ 7 }) };
+        it_attr attrs[] = { STR("coordinate_transformation_mode", w.coord), STR("mode", w.mode), FLT("extrapolation_value", 10),
+                            INTS("axes", 0) };
+        it_tensor in[] = { tensor(&t, IT_F32, DIMS(9)), floats(&t, DIMS(2), (const float[]){ 0.5f, 1.5f }), none,
+                           list(&t, 1, (const int64_t[]){ 7 }) };
         ok(&t, MAKE(&t, "Resize", 18, attrs, in, 0, 1));
         ok(&t, net_run(&t));
         check(&w, &in[0], net_out(&t, 0), (const double[]){ 7.0 / 9 }, 10, 1e-5);
@@ -150,7 +169,10 @@ static void crop(void **state)
 
 static void policies(void **state)
 {
-    static const struct { const char *policy; int64_t h, w; } rows[] = { { "stretch", 7, 8 }, { "not_larger", 4, 8 }, { "not_smaller", 7, 14 } };
+    static const struct {
+        const char *policy;
+        int64_t h, w;
+    } rows[] = { { "stretch", 7, 8 }, { "not_larger", 4, 8 }, { "not_smaller", 7, 14 } };
     (void)state;
     for (size_t k = 0; k < IT_LEN(rows); k++) {
         net t;
@@ -174,7 +196,8 @@ static void first_forms(void **state)
     for (int k = 0; k < 4; k++)
         net_init(&t[k], 0);
     it_tensor x = floats(&t[0], DIMS(1, 3), (const float[]){ 1, 2, 3 }), three = floats(&t[0], DIMS(2), (const float[]){ 1, 3 });
-    it_attr seven[] = { FLTS("scales", 1, 3) }, linear2[] = { STR("mode", "linear"), FLTS("scales", 1, 2) }, plain[] = { STR("mode", "nearest") };
+    it_attr seven[] = { FLTS("scales", 1, 3) }, linear2[] = { STR("mode", "linear"), FLTS("scales", 1, 2) },
+            plain[] = { STR("mode", "nearest") };
     it_tensor one[] = { x }, two[] = { x, three };
     ok(&t[0], MAKE(&t[0], "Upsample", 7, seven, one, 0, 1));
     ok(&t[1], MAKE(&t[1], "Upsample", 9, plain, two, 0, 1));
@@ -208,7 +231,8 @@ static void layouts(void **state)
         it_arena scratch;
         plain.data = it_arena_new(&t.arena, it_tensor_bytes(y));
         it_arena_init(&scratch, NULL);
-        ok(&t, t.g.nodes.items[0]->op->forward(&(it_run_ctx){ .state = &cache, .scratch = &scratch }, t.g.nodes.items[0], args, outs, &t.err));
+        ok(&t,
+           t.g.nodes.items[0]->op->forward(&(it_run_ctx){ .state = &cache, .scratch = &scratch }, t.g.nodes.items[0], args, outs, &t.err));
         it_arena_release(&scratch);
         for (int64_t i = 0; i < it_tensor_len(y); i++)
             assert_true(fabsf(((float *)plain.data)[i] - ((const float *)y->data)[i]) < 1e-6f);
@@ -219,7 +243,8 @@ static void layouts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_modes), cmocka_unit_test(crop), cmocka_unit_test(policies), cmocka_unit_test(first_forms), cmocka_unit_test(layouts),
+        cmocka_unit_test(all_modes),   cmocka_unit_test(crop),    cmocka_unit_test(policies),
+        cmocka_unit_test(first_forms), cmocka_unit_test(layouts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ void net_ports(it_prog *p, const uint32_t *in, uint32_t in_len, const uint32_t *
     assert_true(p->inputs && p->outputs);
 }
 
-int32_t random_between(it_rng *r, int32_t lo, int32_t hi) { return lo + (int32_t)it_rng_below(r, (uint64_t)((int64_t)hi - lo + 1)); }
+int32_t random_between(it_rng *r, int32_t lo, int32_t hi) { return (int32_t)(lo + (int64_t)it_rng_below(r, (uint64_t)((int64_t)hi - lo + 1))); }
 
 int32_t random_code(it_rng *r, intact_type type)
 {

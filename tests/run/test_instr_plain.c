@@ -425,7 +425,7 @@ static void softmax_is_right(void **state)
         enum { C = 37, LEN = 300 };
         uint32_t x = NET_TENSOR(&b.p, "x", tx, 0, 1, 8, C), y = NET_TENSOR(&b.p, "y", ty, 0, 1, 8, C), e[LEN];
         for (uint32_t k = 0; k < LEN; k++) /* a falling curve down to 0 */
-            e[k] = (uint32_t)((UINT64_C(1) << 31) >> (k / 7)) - (k % 7) * ((UINT32_C(1) << 28) >> (k / 7));
+            e[k] = (uint32_t)((UINT64_C(1) << 31) >> (k / 7)) - (k % 7) * (uint32_t)((UINT64_C(1) << 28) >> (k / 7));
         uint32_t len = tx == INTACT_U8 ? 256 : LEN, shift = tx == INTACT_U8 ? 0 : 6;
         bench_input(&b, x);
         bench_output(&b, y);
