@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_itm.c: any bytes as a program. Totals, checksums and section offsets are put right first, so that changes reach the deep checks
-** instead of dying at the first one; every eighth input is taken as it comes. What loads and is small is run once on zeros. */
+** instead of dying at the first one; some inputs are taken as they come. What loads and is small is run at the best level and in plain C. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,44 +44,76 @@ static void mend(uint8_t *b, size_t len)
 
 enum { PORTS_MAX = 8, RUN_BYTES_MAX = 1 << 20 };
 
-static size_t ports(const intact_program *p, uint32_t n, intact_status (*get)(const intact_program *, uint32_t, intact_port *), void **to)
+typedef struct ports { void *data[PORTS_MAX]; size_t bytes[PORTS_MAX]; uint32_t len; } ports;
+
+static void ports_release(ports *p)
 {
-    size_t total = 0;
-    for (uint32_t k = 0; k < n; k++) {
-        intact_port port;
-        if (get(p, k, &port) != INTACT_OK || port.bytes > RUN_BYTES_MAX)
-            return SIZE_MAX;
-        to[k] = calloc(port.bytes, 1);
-        total += port.bytes;
-    }
-    return total;
+    for (uint32_t k = 0; k < p->len; k++)
+        free(p->data[k]);
 }
 
-static void run_once(const intact_program *p)
+/* Buffers for inputs or outputs; false when one is large. Filled with a pattern. */
+static bool ports_init(ports *to, const intact_program *p, uint32_t n, intact_status (*get)(const intact_program *, uint32_t, intact_port *))
+{
+    *to = (ports){ .len = 0 };
+    for (; to->len < n; to->len++) {
+        intact_port port;
+        if (get(p, to->len, &port) != INTACT_OK || port.bytes > RUN_BYTES_MAX)
+            return false;
+        uint8_t *data = malloc(port.bytes);
+        for (size_t k = 0; k < port.bytes; k++)
+            data[k] = (uint8_t)(k * k * 37 + k / 3);
+        to->data[to->len] = data;
+        to->bytes[to->len] = port.bytes;
+    }
+    return true;
+}
+
+static bool is_small(const intact_program *p)
 {
     intact_program_info info;
     intact_program_get_info(p, &info);
     if (info.inputs_len > PORTS_MAX || info.outputs_len > PORTS_MAX || info.peak_bytes > RUN_BYTES_MAX || info.macs > 4000000)
-        return;
-    for (uint32_t k = 0; k < intact_program_steps(p); k++) { /* a huge output straight into the caller's buffer, a huge window */
+        return false;
+    for (uint32_t k = 0; k < intact_program_steps(p); k++) { /* an output may go straight into the caller's buffer */
         intact_step step;
         if (intact_program_step(p, k, &step) != INTACT_OK || step.out_elements > RUN_BYTES_MAX)
-            return;
+            return false;
     }
-    void *in[PORTS_MAX] = { 0 }, *out[PORTS_MAX] = { 0 };
+    return true;
+}
+
+static void run_once(const intact_program *p, const ports *in, ports *out)
+{
     intact_session *s = NULL;
-    if (ports(p, info.inputs_len, intact_program_input, in) != SIZE_MAX && ports(p, info.outputs_len, intact_program_output, out) != SIZE_MAX &&
-        intact_session_new(p, NULL, &s, NULL) == INTACT_OK) {
-        const void *ins[PORTS_MAX];
-        memcpy(ins, in, sizeof in);
-        if (intact_session_bytes(s) < 64 * RUN_BYTES_MAX && intact_session_run(s, ins, info.inputs_len, out, info.outputs_len, NULL) != INTACT_OK)
-            abort(); /* a loaded program with right arguments always runs */
-    }
+    if (intact_session_new(p, NULL, &s, NULL) != INTACT_OK)
+        return;
+    const void *ins[PORTS_MAX];
+    memcpy(ins, in->data, sizeof ins);
+    if (intact_session_bytes(s) < 64 * RUN_BYTES_MAX && intact_session_run(s, ins, in->len, out->data, out->len, NULL) != INTACT_OK)
+        abort(); /* a loaded program with right arguments always runs */
     intact_session_free(s);
-    for (int k = 0; k < PORTS_MAX; k++) {
-        free(in[k]);
-        free(out[k]);
+}
+
+/* The best level of this machine gives the bytes of the plain C version. */
+static void run_and_compare(const intact_program *best, const intact_program *plain)
+{
+    intact_program_info info;
+    intact_program_get_info(plain, &info);
+    ports in, a, b;
+    bool fits = ports_init(&in, plain, info.inputs_len, intact_program_input);
+    fits = ports_init(&a, plain, info.outputs_len, intact_program_output) && fits;
+    fits = ports_init(&b, plain, info.outputs_len, intact_program_output) && fits;
+    if (fits) {
+        run_once(best, &in, &a);
+        run_once(plain, &in, &b);
+        for (uint32_t k = 0; k < a.len; k++)
+            if (memcmp(a.data[k], b.data[k], a.bytes[k]) != 0)
+                abort();
     }
+    ports_release(&in);
+    ports_release(&a);
+    ports_release(&b);
 }
 
 /* Refuses what a small machine would: an input of some kilobytes has no business asking for more. */
@@ -100,13 +132,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(b, data, size);
     if (data[size - 1] % 8 != 7)
         mend(b, size);
-    intact_program *p;
+    intact_program *best = NULL, *plain = NULL;
     intact_error e;
-    intact_load_options opt = { .alloc = &little };
-    if (intact_program_load_memory(b, size, &opt, &p, &e) == INTACT_OK) {
-        run_once(p);
-        intact_program_free(p);
-    }
+    intact_status st = intact_program_load_memory(b, size, &(intact_load_options){ .alloc = &little }, &best, &e);
+    if (st == INTACT_OK && is_small(best) &&
+        intact_program_load_memory(b, size, &(intact_load_options){ .alloc = &little, .cpu = INTACT_CPU_SCALAR }, &plain, &e) == INTACT_OK)
+        run_and_compare(best, plain);
+    intact_program_free(best);
+    intact_program_free(plain);
     free(b);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_onnx.c: any bytes as an ONNX model: read, and when that succeeds, infer shapes. Memory is bounded, so running out of it is tried too. */
+/* fuzz_onnx.c: any bytes as an ONNX model: read, then infer shapes. Memory is bounded, so running out of it is tried too. */
 #include "format/format.h"
 
 #define BYTES_MAX ((size_t)256 << 20)

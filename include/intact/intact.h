@@ -190,6 +190,25 @@ INTACT_MUST_USE INTACT_API intact_status intact_bench(intact_ctx *c, const char 
                                                       intact_bench_result *out, intact_error *err);
 INTACT_API void intact_bench_result_release(intact_ctx *c, intact_bench_result *r);
 
+/* ---- new: well-known architectures made from nothing, for measuring without downloads ---- */
+
+typedef struct intact_new_options {
+    const char *architecture; /* a name of intact_list_architectures */
+    const char *output;       /* path of the .onnx */
+    int64_t input[3];         /* channels, height, width; all 0: as published */
+    int64_t classes;          /* 0: as published */
+    uint64_t seed;            /* of the weights */
+} intact_new_options;
+INTACT_API void intact_new_options_default(intact_new_options *o);
+
+typedef struct intact_new_result { int64_t input[3], classes; uint64_t parameters; } intact_new_result; /* parameters: those that training would learn */
+/* He-normal weights, biases 0; means and variances of BatchNormalization as one batch of smooth random images causes them. */
+INTACT_MUST_USE INTACT_API intact_status intact_new(intact_ctx *c, const intact_new_options *o, intact_new_result *out, intact_error *err);
+
+typedef struct intact_architecture { const char *name, *summary; int64_t input[3], classes; } intact_architecture;
+/* One row an architecture. Returns the count; out may be NULL. */
+INTACT_API uint32_t intact_list_architectures(intact_architecture *out, uint32_t cap);
+
 /* ---- lists for help texts and completion; NULL at the end ---- */
 
 INTACT_API const char *const *intact_list_methods(void);     /* calibrators */

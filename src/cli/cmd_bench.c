@@ -70,7 +70,8 @@ static int bench_run(const cli_run *r, const void *options)
     if (o->common.json) {
         rc = print_json(&b);
     } else {
-        print_layers(&b);
+        if (b.layers_len)
+            print_layers(&b);
         printf("%.3f ms minimum, %.3f median, %.3f p90, %.3f p99; batch %u, %u thread%s, %llu runs", b.min_ms, b.median_ms, b.p90_ms, b.p99_ms, b.batch, b.threads,
                b.threads == 1 ? "" : "s", (unsigned long long)b.runs);
         printf("; %.1f GMAC/s; loading %.1f ms, first run %.2f ms\n", b.min_ms > 0 ? (double)b.macs * b.batch / b.min_ms * 1e-6 : 0, b.load_ms, b.first_ms);

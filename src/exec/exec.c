@@ -91,12 +91,15 @@ static intact_status bind(it_exec *e, const it_value *v, const it_tensor *t, int
     IT_TRY(it_shape_check(t, v->name, err));
     if (t->layout != IT_PLAIN || !t->data) return it_fail(err, INTACT_E_ARG, v->name, "an input needs content, in plain layout");
     if (t->type != v->t.type)
-        return it_fail(err, INTACT_E_SHAPE, v->name, "the network's input is %s, %s was given", it_type_name(v->t.type), it_tensor_print(t, a, sizeof a));
+        return it_fail(err, INTACT_E_SHAPE, v->name,
+                       "the network's input is %s, %s was given", it_type_name(v->t.type), it_tensor_print(t, a, sizeof a));
     if (v->declared_rank >= 0 && t->rank != v->declared_rank)
-        return it_fail(err, INTACT_E_SHAPE, v->name, "the network's input has %d dimensions, %s was given", v->declared_rank, it_tensor_print(t, a, sizeof a));
+        return it_fail(err, INTACT_E_SHAPE, v->name,
+                       "the network's input has %d dimensions, %s was given", v->declared_rank, it_tensor_print(t, a, sizeof a));
     for (int i = 1; i < v->declared_rank; i++) /* the first is the batch, free whatever the file says */
         if (v->declared[i] >= 0 && v->declared[i] != t->dim[i])
-            return it_fail(err, INTACT_E_SHAPE, v->name, "dimension %d of the network's input is %lld, %s was given", i, (long long)v->declared[i],
+            return it_fail(err, INTACT_E_SHAPE, v->name,
+                           "dimension %d of the network's input is %lld, %s was given", i, (long long)v->declared[i],
                            it_tensor_print(t, a, sizeof a));
     it_cell *c = &e->cells[v->id];
     c->t[IT_PLAIN] = *t;

@@ -14,6 +14,10 @@ INTACT_MUST_USE intact_status it_onnx_read_memory(const void *bytes, size_t len,
 /* A TensorProto (the .pb files of conformance cases): data in arena. */
 INTACT_MUST_USE intact_status it_onnx_tensor(const void *bytes, size_t len, const char *where, it_arena *arena, it_tensor *out, intact_error *err);
 
+/* Writes a network as an ONNX model, atomically: IR version 7, g->opset, constants as raw data, attributes as they were read or built.
+** Refuses what ONNX cannot say: operators of our own and fused clamps, so networks are written before passes run. */
+INTACT_MUST_USE intact_status it_onnx_write(const it_graph *g, const char *path, intact_error *err);
+
 /* Writes a checked program as .itm (docs/FORMAT.md), atomically. */
 INTACT_MUST_USE intact_status it_itm_write(const it_prog *p, const char *path, uint64_t *file_bytes, intact_error *err);
 /* The same into memory (it_alloc_free(bytes, len)). */

@@ -143,7 +143,8 @@ static intact_status make_outputs(it_onnx_reader *r, const char *where, const On
         const char *name = text(p->output[k]);
         if (!name[0]) continue;
         if (it_onnx_names_find(&r->names, name))
-            return it_fail(r->err, INTACT_E_FORMAT, where, "output \"%s\" is also an input, a constant or another node's output; names must be unique", name);
+            return it_fail(r->err, INTACT_E_FORMAT, where,
+                           "output \"%s\" is also an input, a constant or another node's output; names must be unique", name);
         it_value *v = it_graph_value(r->g, name);
         if (!v || !it_onnx_names_add(&r->names, v)) return it_fail_nomem(r->err, where, sizeof *v);
         n->out[k] = v;
@@ -178,9 +179,11 @@ intact_status it_onnx_read_node(it_onnx_reader *r, const Onnx__NodeProto *p, siz
     for (size_t i = 0; i < p->n_attribute; i++) IT_TRY(read_attr(r, where, p->attribute[i], &attrs[i]));
 
     int opset = domain_opset(r, domain), rules = is_default(domain) ? rules_of(type, opset) : opset;
-    if (is_function(r, p)) return it_fail(r->err, INTACT_E_UNSUPPORTED, where, "the model defines this operator as a function; export it inlined");
+    if (is_function(r, p)) return it_fail(r->err, INTACT_E_UNSUPPORTED, where,
+                                          "the model defines this operator as a function; export it inlined");
     if (!rules && is_default(domain) && it_op_find(type, domain, IT_OPSET_MIN))
-        return it_fail(r->err, INTACT_E_UNSUPPORTED, where, "at opset %d, the model's, operator %s has older rules; convert the model to opset %d to %d",
+        return it_fail(r->err, INTACT_E_UNSUPPORTED, where,
+                       "at opset %d, the model's, operator %s has older rules; convert the model to opset %d to %d",
                        opset, type, IT_OPSET_MIN, IT_OPSET_MAX);
     const it_op *op = it_op_find(type, domain, rules);
     if (!op) return it_op_unknown(name, type, domain, opset, r->err);
@@ -203,7 +206,8 @@ intact_status it_onnx_join_node(it_onnx_reader *r, const Onnx__NodeProto *p, it_
         for (size_t i = 0; i < graph->n_sparse_initializer; i++)
             if (graph->sparse_initializer[i]->values && !strcmp(text(graph->sparse_initializer[i]->values->name), name))
                 return it_node_fail(n, r->err, INTACT_E_UNSUPPORTED, "input %d, \"%s\", is a sparse initializer; store it dense", k, name);
-        return it_node_fail(n, r->err, INTACT_E_FORMAT, "input %d, \"%s\", is neither a graph input, nor an initializer, nor any node's output", k,
+        return it_node_fail(n, r->err, INTACT_E_FORMAT,
+                            "input %d, \"%s\", is neither a graph input, nor an initializer, nor any node's output", k,
                             name);
     }
     return it_node_parse(r->g, n, r->err);

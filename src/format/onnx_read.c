@@ -19,7 +19,8 @@ static intact_status read_opset(it_onnx_reader *r, const Onnx__ModelProto *m)
     if (!opset) return it_fail(r->err, INTACT_E_FORMAT, "opset_import", "the model does not say which opset of ai.onnx it uses");
     /* below IT_OPSET_MIN, operators that have not changed since are understood: onnx_node.c */
     if (opset < 1 || opset > IT_OPSET_MAX)
-        return it_fail(r->err, INTACT_E_UNSUPPORTED, "opset_import", "the model uses opset %lld; %d to %d are supported: export or convert it to one of these",
+        return it_fail(r->err, INTACT_E_UNSUPPORTED,
+                       "opset_import", "the model uses opset %lld; %d to %d are supported: export or convert it to one of these",
                        (long long)opset, IT_OPSET_MIN, IT_OPSET_MAX);
     r->g->opset = (int)opset;
     return INTACT_OK;
@@ -33,21 +34,25 @@ static intact_status read_declared(it_onnx_reader *r, const Onnx__ValueInfoProto
     if (!type || type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET)
         return is_input ? it_fail(r->err, INTACT_E_FORMAT, v->name, "the model does not give the type of this input") : INTACT_OK;
     if (type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
-        return it_fail(r->err, INTACT_E_UNSUPPORTED, v->name, "this %s is a sequence, a map, optional or sparse; only dense tensors are supported", what);
+        return it_fail(r->err, INTACT_E_UNSUPPORTED, v->name,
+                       "this %s is a sequence, a map, optional or sparse; only dense tensors are supported", what);
     if (is_input && !it_type_of_onnx(type->tensor_type->elem_type, &v->t.type))
-        return it_fail(r->err, INTACT_E_UNSUPPORTED, v->name, "this input's type is %s (%d); numbers from 8 to 64 bits and bool are supported",
+        return it_fail(r->err, INTACT_E_UNSUPPORTED, v->name,
+                       "this input's type is %s (%d); numbers from 8 to 64 bits and bool are supported",
                        it_type_onnx_name(type->tensor_type->elem_type), (int)type->tensor_type->elem_type);
     const Onnx__TensorShapeProto *shape = type->tensor_type->shape;
     if (!shape) return INTACT_OK;
     if (shape->n_dim > IT_RANK_MAX)
-        return it_fail(r->err, INTACT_E_UNSUPPORTED, v->name, "this %s has %zu dimensions; at most %d are supported", what, shape->n_dim, IT_RANK_MAX);
+        return it_fail(r->err, INTACT_E_UNSUPPORTED, v->name,
+                       "this %s has %zu dimensions; at most %d are supported", what, shape->n_dim, IT_RANK_MAX);
     v->declared_rank = (int)shape->n_dim;
     for (size_t i = 0; i < shape->n_dim; i++) {
         const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
         bool fixed = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
         v->declared[i] = fixed ? d->dim_value : -1;
         if (v->declared[i] < -1 || v->declared[i] > (int64_t)1 << 40)
-            return it_fail(r->err, INTACT_E_FORMAT, v->name, "dimension %zu of this %s is %lld; it must be in 0..2^40, or symbolic", i, what,
+            return it_fail(r->err, INTACT_E_FORMAT, v->name,
+                           "dimension %zu of this %s is %lld; it must be in 0..2^40, or symbolic", i, what,
                            (long long)v->declared[i]);
     }
     return INTACT_OK;
@@ -65,7 +70,7 @@ static intact_status new_value(it_onnx_reader *r, const char *name, const char *
 static intact_status read_initializers(it_onnx_reader *r, const Onnx__GraphProto *graph)
 {
     for (size_t i = 0; i < graph->n_initializer; i++) {
-        it_value *v;
+        it_value *v = NULL;
         IT_TRY(new_value(r, text(graph->initializer[i]->name), "initializer", &v));
         IT_TRY(it_onnx_read_tensor(r, graph->initializer[i], "initializer", v->name, &v->t));
         v->is_const = true;

@@ -21,22 +21,19 @@ enum {
 };
 
 /* The fields that are messages; once: not repeated. protobuf-c merges a single message given twice, which takes quadratic time. */
-static const struct { uint8_t in, field, is, once; } PARTS[] = {
-    {MODEL, 7, GRAPH, 1}, {MODEL, 8, OPSET, 0}, {MODEL, 14, ENTRY, 0}, {MODEL, 20, TRAINING, 0}, {MODEL, 25, FUNCTION, 0},
-    {GRAPH, 1, NODE, 0}, {GRAPH, 5, TENSOR, 0}, {GRAPH, 15, SPARSE, 0}, {GRAPH, 11, VALUE_INFO, 0}, {GRAPH, 12, VALUE_INFO, 0},
-    {GRAPH, 13, VALUE_INFO, 0}, {GRAPH, 14, ANNOTATION, 0},
-    {NODE, 5, ATTRIBUTE, 0},
-    {ATTRIBUTE, 5, TENSOR, 1}, {ATTRIBUTE, 6, GRAPH, 1}, {ATTRIBUTE, 22, SPARSE, 1}, {ATTRIBUTE, 14, TYPE, 1}, {ATTRIBUTE, 10, TENSOR, 0},
-    {ATTRIBUTE, 11, GRAPH, 0}, {ATTRIBUTE, 23, SPARSE, 0}, {ATTRIBUTE, 15, TYPE, 0},
-    {TENSOR, 3, SEGMENT, 1}, {TENSOR, 13, ENTRY, 0},
-    {SPARSE, 1, TENSOR, 1}, {SPARSE, 2, TENSOR, 1},
-    {VALUE_INFO, 2, TYPE, 1},
-    {TYPE, 1, TYPE_TENSOR, 1}, {TYPE, 4, TYPE_SEQUENCE, 1}, {TYPE, 5, TYPE_MAP, 1}, {TYPE, 8, TYPE_SPARSE, 1}, {TYPE, 9, TYPE_OPTIONAL, 1},
-    {TYPE_TENSOR, 2, SHAPE, 1}, {TYPE_SEQUENCE, 1, TYPE, 1}, {TYPE_MAP, 2, TYPE, 1}, {TYPE_OPTIONAL, 1, TYPE, 1}, {TYPE_SPARSE, 2, SHAPE, 1},
-    {SHAPE, 1, DIMENSION, 0},
-    {ANNOTATION, 2, ENTRY, 0},
-    {TRAINING, 1, GRAPH, 1}, {TRAINING, 2, GRAPH, 1}, {TRAINING, 3, ENTRY, 0}, {TRAINING, 4, ENTRY, 0},
-    {FUNCTION, 7, NODE, 0}, {FUNCTION, 9, OPSET, 0},
+static const struct { uint8_t in, field, is, once;
+} PARTS[] = {
+    {MODEL, 7, GRAPH, 1},        {MODEL, 8, OPSET, 0},       {MODEL, 14, ENTRY, 0},       {MODEL, 20, TRAINING, 0},
+    {MODEL, 25, FUNCTION, 0},    {GRAPH, 1, NODE, 0},        {GRAPH, 5, TENSOR, 0},       {GRAPH, 15, SPARSE, 0},
+    {GRAPH, 11, VALUE_INFO, 0},  {GRAPH, 12, VALUE_INFO, 0}, {GRAPH, 13, VALUE_INFO, 0},  {GRAPH, 14, ANNOTATION, 0},
+    {NODE, 5, ATTRIBUTE, 0},     {ATTRIBUTE, 5, TENSOR, 1},  {ATTRIBUTE, 6, GRAPH, 1},    {ATTRIBUTE, 22, SPARSE, 1},
+    {ATTRIBUTE, 14, TYPE, 1},    {ATTRIBUTE, 10, TENSOR, 0}, {ATTRIBUTE, 11, GRAPH, 0},   {ATTRIBUTE, 23, SPARSE, 0},
+    {ATTRIBUTE, 15, TYPE, 0},    {TENSOR, 3, SEGMENT, 1},    {TENSOR, 13, ENTRY, 0},      {SPARSE, 1, TENSOR, 1},
+    {SPARSE, 2, TENSOR, 1},      {VALUE_INFO, 2, TYPE, 1},   {TYPE, 1, TYPE_TENSOR, 1},   {TYPE, 4, TYPE_SEQUENCE, 1},
+    {TYPE, 5, TYPE_MAP, 1},      {TYPE, 8, TYPE_SPARSE, 1},  {TYPE, 9, TYPE_OPTIONAL, 1}, {TYPE_TENSOR, 2, SHAPE, 1},
+    {TYPE_SEQUENCE, 1, TYPE, 1}, {TYPE_MAP, 2, TYPE, 1},     {TYPE_OPTIONAL, 1, TYPE, 1}, {TYPE_SPARSE, 2, SHAPE, 1},
+    {SHAPE, 1, DIMENSION, 0},    {ANNOTATION, 2, ENTRY, 0},  {TRAINING, 1, GRAPH, 1},     {TRAINING, 2, GRAPH, 1},
+    {TRAINING, 3, ENTRY, 0},     {TRAINING, 4, ENTRY, 0},    {FUNCTION, 7, NODE, 0},      {FUNCTION, 9, OPSET, 0},
 };
 
 typedef struct it_scan {
@@ -93,7 +90,7 @@ static intact_status message(it_scan *s, int is, int depth, size_t at, size_t en
     IT_TRY(limits(s, is, depth, at));
     while (at < end) {
         size_t begin = at;
-        uint64_t key, n = 0;
+        uint64_t key = 0, n = 0;
         IT_TRY(varint(s, &at, end, &key));
         uint64_t field = key >> 3;
         int wire = (int)(key & 7), part = part_of(is, field);

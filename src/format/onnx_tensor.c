@@ -148,7 +148,8 @@ static intact_status external_number(const it_reading *a, const char *key, const
     errno = 0;
     *out = text && text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
     if (!text || text[0] < '0' || text[0] > '9' || *end || errno)
-        return it_fail(a->r->err, INTACT_E_FORMAT, a->where, "external data: %s is \"%s\"; it must be a number of bytes", key, text ? text : "");
+        return it_fail(a->r->err, INTACT_E_FORMAT, a->where,
+                       "external data: %s is \"%s\"; it must be a number of bytes", key, text ? text : "");
     return INTACT_OK;
 }
 
@@ -169,7 +170,8 @@ static intact_status take_external(const it_reading *a)
     if (length != a->bytes) return wrong_count(a, "external data", (size_t)length, a->bytes);
     IT_TRY(external_map(a, path, &map));
     if (offset > map->len || length > map->len - offset)
-        return it_fail(a->r->err, INTACT_E_FORMAT, a->where, "external data: bytes %llu to %llu of a file of %zu", (unsigned long long)offset,
+        return it_fail(a->r->err, INTACT_E_FORMAT, a->where,
+                       "external data: bytes %llu to %llu of a file of %zu", (unsigned long long)offset,
                        (unsigned long long)(offset + length), map->len);
     return take(a, a->bytes ? (const char *)map->data + offset : "");
 }

@@ -24,10 +24,10 @@ static const struct {
     const char *name;
     int8_t type;
 } ONNX_TYPES[] = {
-    {"undefined", -1},   {"float", IT_F32},    {"uint8", IT_U8},       {"int8", IT_I8},         {"uint16", IT_U16},       {"int16", IT_I16},
-    {"int32", IT_I32},   {"int64", IT_I64},    {"string", -1},         {"bool", IT_BOOL},       {"float16", IT_F16},      {"double", IT_F64},
-    {"uint32", IT_U32},  {"uint64", IT_U64},   {"complex64", -1},      {"complex128", -1},      {"bfloat16", -1},         {"float8e4m3fn", -1},
-    {"float8e4m3fnuz", -1}, {"float8e5m2", -1}, {"float8e5m2fnuz", -1}, {"uint4", -1},          {"int4", -1},             {"float4e2m1", -1},
+    {"undefined", -1}, {"float", IT_F32}, {"uint8", IT_U8}, {"int8", IT_I8}, {"uint16", IT_U16}, {"int16", IT_I16},
+    {"int32", IT_I32}, {"int64", IT_I64}, {"string", -1}, {"bool", IT_BOOL}, {"float16", IT_F16}, {"double", IT_F64},
+    {"uint32", IT_U32}, {"uint64", IT_U64}, {"complex64", -1}, {"complex128", -1}, {"bfloat16", -1}, {"float8e4m3fn", -1},
+    {"float8e4m3fnuz", -1}, {"float8e5m2", -1}, {"float8e5m2fnuz", -1}, {"uint4", -1}, {"int4", -1}, {"float4e2m1", -1},
 };
 
 bool it_type_of_onnx(int64_t code, it_type *out)

@@ -145,15 +145,19 @@ static intact_status emit(it_lower *lw, const it_node *n, int64_t channels, floa
     it_quant qw = { .type = INTACT_S8, .bits = 8, .axis = 0, .len = channels, .scale = scale, .zero = zero };
     it_mac_consts k;
     uint32_t x, y;
+    IT_TRY(it_lower_tensor(lw, n->in[0], &x, err));
+    IT_TRY(it_lower_tensor(lw, n->out[0], &y, err));
     for (int64_t c = 0; c < channels; c++) {
         double f = it_tensor_get(&n->in[SCALE]->t, c) / sqrt(it_tensor_get(&n->in[VAR]->t, c) + (double)a->epsilon);
         bias[c] = (float)(it_tensor_get(&n->in[BIAS]->t, c) - it_tensor_get(&n->in[MEAN]->t, c) * f);
         code[c] = f > 0 ? 127 : f < 0 ? -127 : 0;
-        scale[c] = code[c] ? (float)(fabs(f) / 127) : 1;
+        scale[c] = (float)(fabs(f) / 127);
+        if (!code[c] || !(scale[c] > 0)) { /* only the bias is left: the finest step that takes it */
+            code[c] = 0;
+            scale[c] = bias[c] != 0 ? fmaxf((float)(fabs((double)bias[c]) / n->in[0]->q->scale[0] / 0x1p30), 0x1p-120f) : 1;
+        }
         zero[c] = 0;
     }
-    IT_TRY(it_lower_tensor(lw, n->in[0], &x, err));
-    IT_TRY(it_lower_tensor(lw, n->out[0], &y, err));
     IT_TRY(it_lower_mac(lw, n, code, channels, 1, true, &qw, bias, n->in[0]->q, n->out[0]->q, &k, err));
     args.weight = k.weight, args.bias = k.bias, args.mult = k.mult, args.shift = k.shift;
     args.lo = k.lo, args.hi = k.hi, args.acc64 = k.acc64;

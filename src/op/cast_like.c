@@ -11,7 +11,8 @@ static intact_status cast_like_infer(const it_node *n, const it_tensor *const *i
     return INTACT_OK;
 }
 
-static intact_status cast_like_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status cast_like_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                       intact_error *err)
 {
     (void)c;
     (void)n;

@@ -15,7 +15,8 @@ static intact_status compress_parse(it_parse *p)
 }
 
 /* The axis' length and what lies around it. */
-static intact_status compress_geometry(const it_node *n, const it_tensor *x, int *axis, int64_t *outer, int64_t *len, int64_t *inner, intact_error *err)
+static intact_status compress_geometry(const it_node *n, const it_tensor *x, int *axis, int64_t *outer, int64_t *len, int64_t *inner,
+                                       intact_error *err)
 {
     const compress_args *a = n->args;
 
@@ -44,15 +45,16 @@ static intact_status compress_infer(const it_node *n, const it_tensor *const *in
         return INTACT_OK;
     IT_TRY(compress_geometry(n, x, &axis, &outer, &len, &inner, err));
     if (condition->type != IT_BOOL || condition->rank != 1)
-        return it_node_fail(n, err, INTACT_E_SHAPE, "the condition has type %s and %d dimensions; a list of bool is needed", it_type_name(condition->type),
-                            condition->rank);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "the condition has type %s and %d dimensions; a list of bool is needed",
+                            it_type_name(condition->type), condition->rank);
     if (!keep && condition->dim[0] > 0) {
         it_move_set_unknown(n, in, out);
         return INTACT_OK;
     }
     for (int64_t i = 0; i < condition->dim[0]; i++) {
         if (keep[i] && i >= len)
-            return it_node_fail(n, err, INTACT_E_SHAPE, "condition %lld is true, but there are only %lld slices", (long long)i, (long long)len);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "condition %lld is true, but there are only %lld slices", (long long)i,
+                                (long long)len);
         kept += keep[i] != 0;
     }
     memcpy(dim, x->dim, sizeof(dim));

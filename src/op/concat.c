@@ -32,7 +32,8 @@ static intact_status concat_infer(const it_node *n, const it_tensor *const *in, 
             return it_node_fail(n, err, INTACT_E_SHAPE, "input %d has %d dimensions, input 0 has %d", k, in[k]->rank, x->rank);
         for (int j = 0; j < x->rank; j++) {
             if (j != axis && in[k]->dim[j] != x->dim[j])
-                return it_node_fail(n, err, INTACT_E_SHAPE, "input %d has size %lld along axis %d, input 0 has %lld; only axis %d may differ", k,
+                return it_node_fail(n, err, INTACT_E_SHAPE,
+                                    "input %d has size %lld along axis %d, input 0 has %lld; only axis %d may differ", k,
                                     (long long)in[k]->dim[j], j, (long long)x->dim[j], axis);
         }
         if (__builtin_add_overflow(dim[axis], in[k]->dim[axis], &dim[axis]))
@@ -71,7 +72,8 @@ static intact_status concat_lower(it_lower *lw, const it_node *n, intact_error *
         return it_fail_nomem(err, n->name, (size_t)n->in_len * sizeof(*x));
     st = it_axis(n, a->axis, rank, &axis, err);
     if (st == INTACT_OK && axis == 0)
-        st = it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the inputs are joined along the batch axis; the integer form joins inside a sample only");
+        st = it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                          "the inputs are joined along the batch axis; the integer form joins inside a sample only");
     for (int k = 0; st == INTACT_OK && k < n->in_len; k++)
         st = it_move_source_as(lw, n, k, n->out[0], &x[k], err);
     if (st == INTACT_OK)

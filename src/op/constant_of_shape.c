@@ -29,7 +29,8 @@ static intact_status constant_of_shape_infer(const it_node *n, const it_tensor *
     return known ? it_move_shape(n, &out[0], value->type, rank, dim, err) : INTACT_OK;
 }
 
-static intact_status constant_of_shape_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status constant_of_shape_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                               intact_error *err)
 {
     (void)c;
     (void)in;
@@ -42,5 +43,6 @@ static intact_status constant_of_shape_forward(it_run_ctx *c, const it_node *n, 
 const it_op it_op_constant_of_shape = {
     .name = "constant_of_shape", .onnx = "ConstantOfShape", .since = 9,
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
-    .args_bytes = sizeof(it_tensor), .parse = constant_of_shape_parse, .infer = constant_of_shape_infer, .forward = constant_of_shape_forward,
+    .args_bytes = sizeof(it_tensor), .parse = constant_of_shape_parse, .infer = constant_of_shape_infer,
+    .forward = constant_of_shape_forward,
 };

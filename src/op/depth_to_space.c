@@ -58,11 +58,13 @@ static intact_status depth_to_space_infer(const it_node *n, const it_tensor *con
         return INTACT_OK;
     IT_TRY(it_blocks_rank(n, x, err));
     if (x->dim[1] % (b * b) != 0)
-        return it_node_fail(n, err, INTACT_E_SHAPE, "%lld channels cannot be divided into blocks of %lld by %lld", (long long)x->dim[1], (long long)b, (long long)b);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "%lld channels cannot be divided into blocks of %lld by %lld", (long long)x->dim[1],
+                            (long long)b, (long long)b);
     return it_move_shape(n, out, x->type, 4, (int64_t[]){ x->dim[0], x->dim[1] / (b * b), x->dim[2] * b, x->dim[3] * b }, err);
 }
 
-static intact_status depth_to_space_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status depth_to_space_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                            intact_error *err)
 {
     int64_t dim[6], from[6], to[6], deep[IT_RANK_MAX], wide[IT_RANK_MAX];
 

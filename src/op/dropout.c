@@ -17,7 +17,8 @@ static intact_status dropout_infer(const it_node *n, const it_tensor *const *in,
     bool ratio = true;
     if (n->in_len > 1 && in[1] && in[1]->data && it_tensor_len(in[1]) == 1 && it_tensor_get(in[1], 0) == 0) ratio = false;
     if (training && ratio && in[2]->data)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "training_mode is set; only inference is supported: export the network in evaluation mode");
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "training_mode is set; only inference is supported: export the network in evaluation mode");
     return INTACT_OK;
 }
 

@@ -2,7 +2,7 @@
 /* Erf: the error function. */
 #include "op/unary.h"
 
-IT_UNARY(erf, erf(x))
+IT_UNARY(erf, IT_ERF(x))
 
 const it_op it_op_erf = {
     IT_UNARY_FIELDS(erf), .onnx = "Erf", .since = 9,

@@ -35,8 +35,24 @@ static intact_status expand_forward(it_run_ctx *c, const it_node *n, const it_te
     return INTACT_OK;
 }
 
+/* A broadcast axis stands still in the source. */
+static intact_status expand_lower(it_lower *lw, const it_node *n, intact_error *err)
+{
+    const it_tensor *x = &n->in[0]->t, *y = &n->out[0]->t;
+    int64_t stride[IT_RANK_MAX];
+    if (x->rank != y->rank || x->dim[0] != y->dim[0])
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "%d dimensions become %d, batch %lld becomes %lld; the integer form keeps both", x->rank,
+                            y->rank, (long long)x->dim[0], (long long)y->dim[0]);
+    it_move_runtime_strides(x, stride);
+    for (int k = 0; k < x->rank; k++)
+        if (x->dim[k] != y->dim[k]) stride[k] = 0;
+    return it_move_emit(lw, n, 0, stride, 0, err);
+}
+
 const it_op it_op_expand = {
     .name = "expand", .onnx = "Expand", .since = 8,
     .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
-    .infer = expand_infer, .forward = expand_forward,
+    .infer = expand_infer, .forward = expand_forward, .lower = expand_lower,
+    .quant = {.out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES},
 };

@@ -37,8 +37,8 @@ static intact_status gather_index(const it_node *n, const it_tensor *at, int64_t
 {
     *out = it_tensor_get_int(at, i);
     if (!it_move_index(out, len))
-        return it_node_fail(n, err, INTACT_E_SHAPE, "index %lld at position %lld is outside -%lld..%lld", (long long)it_tensor_get_int(at, i),
-                            (long long)i, (long long)len, (long long)len - 1);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "index %lld at position %lld is outside -%lld..%lld",
+                            (long long)it_tensor_get_int(at, i), (long long)i, (long long)len, (long long)len - 1);
     return INTACT_OK;
 }
 
@@ -69,8 +69,8 @@ static intact_status gather_forward(it_run_ctx *c, const it_node *n, const it_te
 }
 
 /* One stretch of the indices, evenly spaced: first, first + step, ... as a copy into y (or a part of it, dim[axis..] set by the caller). */
-static intact_status gather_copy(it_lower *lw, const it_node *n, uint32_t x, uint32_t y, int axis, const it_tensor *shape, int64_t first, int64_t step,
-                                 intact_error *err)
+static intact_status gather_copy(it_lower *lw, const it_node *n, uint32_t x, uint32_t y, int axis, const it_tensor *shape, int64_t first,
+                                 int64_t step, intact_error *err)
 {
     const it_tensor *from = &n->in[0]->t, *at = &n->in[1]->t;
     int64_t stride[IT_RANK_MAX], all[IT_RANK_MAX], dim[IT_RANK_MAX], s[IT_RANK_MAX], inner = step;
@@ -94,7 +94,8 @@ static intact_status gather_copy(it_lower *lw, const it_node *n, uint32_t x, uin
 }
 
 /* How many indices from position i on are evenly spaced, and by how much. */
-static intact_status gather_stretch(const it_node *n, int64_t i, int64_t len, int64_t *first, int64_t *step, int64_t *count, intact_error *err)
+static intact_status gather_stretch(const it_node *n, int64_t i, int64_t len, int64_t *first, int64_t *step, int64_t *count,
+                                    intact_error *err)
 {
     const it_tensor *at = &n->in[1]->t;
     int64_t total = it_tensor_len(at), before, next;
@@ -124,7 +125,8 @@ static intact_status gather_parts(it_lower *lw, const it_node *n, uint32_t x, ui
     for (int64_t i = 0; i < at->dim[0]; i += count) {
         it_tensor shape = out->t;
         if (len == 64)
-            return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the indices fall into more than 64 evenly spaced stretches; the integer form takes 64");
+            return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                                "the indices fall into more than 64 evenly spaced stretches; the integer form takes 64");
         IT_TRY(gather_stretch(n, i, v->t.dim[axis], &first, &step, &count, err));
         shape.dim[axis] = count;
         it_runtime_dims(&shape, dims);
@@ -155,7 +157,8 @@ static intact_status gather_lower(it_lower *lw, const it_node *n, intact_error *
     else if (at->rank == 1)
         IT_TRY(gather_parts(lw, n, x, y, axis, err));
     else
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the indices have %d dimensions and are unevenly spaced; the integer form needs a list", at->rank);
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "the indices have %d dimensions and are unevenly spaced; the integer form needs a list", at->rank);
     return it_move_finish(lw, n, n->in[0], n->out[0], y, err);
 }
 

@@ -30,7 +30,8 @@ static intact_status gather_elements_infer(const it_node *n, const it_tensor *co
     return it_move_shape(n, out, x->type, at->rank, at->dim, err);
 }
 
-static intact_status gather_elements_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status gather_elements_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                             intact_error *err)
 {
     const gather_elements_args *a = n->args;
     const it_tensor *x = in[0], *at = in[1];
@@ -44,9 +45,10 @@ static intact_status gather_elements_forward(it_run_ctx *c, const it_node *n, co
     for (int64_t e = 0; e < len; e++) {
         int64_t i = it_tensor_get_int(at, e);
         if (!it_move_index(&i, x->dim[axis]))
-            return it_node_fail(n, err, INTACT_E_SHAPE, "index %lld at position %lld is outside -%lld..%lld", (long long)it_tensor_get_int(at, e),
-                                (long long)e, (long long)x->dim[axis], (long long)x->dim[axis] - 1);
-        it_move_fill((uint8_t *)out[0]->data + (size_t)e * item, (const uint8_t *)x->data + (base + i * stride[axis]) * (int64_t)item, item, 1);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "index %lld at position %lld is outside -%lld..%lld",
+                                (long long)it_tensor_get_int(at, e), (long long)e, (long long)x->dim[axis], (long long)x->dim[axis] - 1);
+        it_move_fill((uint8_t *)out[0]->data + (size_t)e * item, (const uint8_t *)x->data + (base + i * stride[axis]) * (int64_t)item, item,
+                     1);
         for (int k = x->rank - 1; k >= 0; k--) { /* base: the offset of the other axes */
             int64_t step = k == axis ? 0 : stride[k];
             base += step;

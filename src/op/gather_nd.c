@@ -23,15 +23,17 @@ static intact_status gather_nd_infer(const it_node *n, const it_tensor *const *i
     if (at->type != IT_I64)
         return it_node_fail(n, err, INTACT_E_SHAPE, "the indices have type %s; int64 is needed", it_type_name(at->type));
     if (at->rank < 1 || x->rank < 1 || a->batch < 0 || a->batch >= at->rank || a->batch >= x->rank)
-        return it_node_fail(n, err, INTACT_E_SHAPE, "data of %d and indices of %d dimensions with batch_dims %lld; both need more than batch_dims", x->rank,
+        return it_node_fail(n, err, INTACT_E_SHAPE,
+                            "data of %d and indices of %d dimensions with batch_dims %lld; both need more than batch_dims", x->rank,
                             at->rank, (long long)a->batch);
     coords = at->dim[at->rank - 1];
     if (coords < 1 || coords > x->rank - a->batch)
-        return it_node_fail(n, err, INTACT_E_SHAPE, "each index has %lld coordinates; 1 to %lld are possible", (long long)coords, (long long)(x->rank - a->batch));
+        return it_node_fail(n, err, INTACT_E_SHAPE, "each index has %lld coordinates; 1 to %lld are possible", (long long)coords,
+                            (long long)(x->rank - a->batch));
     for (int k = 0; k < a->batch; k++) {
         if (at->dim[k] != x->dim[k])
-            return it_node_fail(n, err, INTACT_E_SHAPE, "batch axis %d has size %lld in the data and %lld in the indices", k, (long long)x->dim[k],
-                                (long long)at->dim[k]);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "batch axis %d has size %lld in the data and %lld in the indices", k,
+                                (long long)x->dim[k], (long long)at->dim[k]);
     }
     for (int k = 0; k < at->rank - 1; k++)
         dim[rank++] = at->dim[k];
@@ -40,7 +42,8 @@ static intact_status gather_nd_infer(const it_node *n, const it_tensor *const *i
     return it_move_shape(n, out, x->type, rank, dim, err);
 }
 
-static intact_status gather_nd_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status gather_nd_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                       intact_error *err)
 {
     const gather_nd_args *a = n->args;
     const it_tensor *x = in[0], *at = in[1];
@@ -63,8 +66,8 @@ static intact_status gather_nd_forward(it_run_ctx *c, const it_node *n, const it
             for (int64_t k = 0; k < coords; k++) {
                 int64_t i = index[k];
                 if (!it_move_index(&i, x->dim[a->batch + k]))
-                    return it_node_fail(n, err, INTACT_E_SHAPE, "coordinate %lld is %lld, outside -%lld..%lld", (long long)k, (long long)index[k],
-                                        (long long)x->dim[a->batch + k], (long long)x->dim[a->batch + k] - 1);
+                    return it_node_fail(n, err, INTACT_E_SHAPE, "coordinate %lld is %lld, outside -%lld..%lld", (long long)k,
+                                        (long long)index[k], (long long)x->dim[a->batch + k], (long long)x->dim[a->batch + k] - 1);
                 offset += i * stride[a->batch + k];
             }
             memcpy(to, from + offset * (int64_t)it_type_bytes(x->type), bytes);

@@ -15,8 +15,8 @@ static intact_status gelu_parse(it_parse *p)
     return INTACT_OK;
 }
 
-/* sqrt(1/2) and sqrt(2/pi) */
-IT_UNARY(gelu_erf, x * R(0.5) * (1 + erf(x * R(0.70710678118654752440))))
+IT_UNARY(gelu_erf, IT_GELU(x))
+/* 0.797... is sqrt(2/pi) */
 IT_UNARY(gelu_tanh, x * R(0.5) * (1 + IT_TANH(R(0.79788456080286535588) * (x + R(0.044715) * x * x * x))))
 
 static intact_status gelu_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)

@@ -71,7 +71,8 @@ static intact_status bind_input(it_value *v, int64_t batch, const it_tensor *giv
     for (int i = 0; i < t->rank; i++) {
         t->dim[i] = v->declared[i] < 0 && i == 0 ? batch : v->declared[i];
         if (t->dim[i] < 0)
-            return it_fail(err, INTACT_E_SHAPE, v->name, "dimension %d of this input is not fixed by the network; give the input's shape", i);
+            return it_fail(err, INTACT_E_SHAPE, v->name,
+                           "dimension %d of this input is not fixed by the network; give the input's shape", i);
     }
     return it_shape_check(t, v->name, err);
 }

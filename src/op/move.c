@@ -32,7 +32,8 @@ intact_status it_move_shape(const it_node *n, it_tensor *out, it_type type, int 
     char where[sizeof ((intact_error *)0)->where];
 
     if (rank > IT_RANK_MAX)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the output would have %d dimensions; at most %d are supported", rank, IT_RANK_MAX);
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the output would have %d dimensions; at most %d are supported", rank,
+                            IT_RANK_MAX);
     if (rank > 0 && dim != out->dim)
         memmove(out->dim, dim, (size_t)rank * sizeof(*dim));
     out->type = type;
@@ -43,11 +44,13 @@ intact_status it_move_shape(const it_node *n, it_tensor *out, it_type type, int 
     return it_shape_check(out, where, err);
 }
 
-intact_status it_move_ints(const it_node *n, const it_tensor *const *in, int k, const char *what, int64_t *to, int max, int *len, bool *known,
-                           intact_error *err)
+intact_status it_move_ints(const it_node *n, const it_tensor *const *in, int k, const char *what, int64_t *to, int max, int *len,
+                           bool *known, intact_error *err)
 {
-    const it_tensor *t = in[k];
+    const it_tensor *t = it_move_has(n, in, k) ? in[k] : NULL;
 
+    if (!t)
+        return it_node_fail(n, err, INTACT_E_FORMAT, "%s (input %d) is missing", what, k);
     if (it_type_is_float(t->type) || t->type == IT_BOOL)
         return it_node_fail(n, err, INTACT_E_SHAPE, "%s has type %s; int64 is needed", what, it_type_name(t->type));
     if (t->rank > 1 || it_tensor_len(t) > max)

@@ -15,10 +15,11 @@ bool it_move_has(const it_node *n, const it_tensor *const *in, int k);
 bool it_move_unknown(const it_node *n, const it_tensor *const *in, it_tensor *out);
 void it_move_set_unknown(const it_node *n, const it_tensor *const *in, it_tensor *out);
 /* Shape, type and layout of one output; dim may be out->dim. Fails when the shape is impossible. */
-INTACT_MUST_USE intact_status it_move_shape(const it_node *n, it_tensor *out, it_type type, int rank, const int64_t *dim, intact_error *err);
+INTACT_MUST_USE intact_status it_move_shape(const it_node *n, it_tensor *out, it_type type, int rank, const int64_t *dim,
+                                            intact_error *err);
 /* Content of integer input k (rank 0 or 1, at most max elements); *known false, *len set, when there is no content. what names it. */
-INTACT_MUST_USE intact_status it_move_ints(const it_node *n, const it_tensor *const *in, int k, const char *what, int64_t *to, int max, int *len,
-                                           bool *known, intact_error *err);
+INTACT_MUST_USE intact_status it_move_ints(const it_node *n, const it_tensor *const *in, int k, const char *what, int64_t *to, int max,
+                                           int *len, bool *known, intact_error *err);
 /* Before a forward whose output shape depends on content: infers again and compares with the outputs at hand. */
 INTACT_MUST_USE intact_status it_move_verify(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
                                              intact_error *err);
@@ -54,17 +55,19 @@ INTACT_MUST_USE intact_status it_move_source(it_lower *lw, const it_node *n, int
 /* The same with the parameters of `as`, requantized when they differ: for what writes codes of the output itself. */
 INTACT_MUST_USE intact_status it_move_source_as(it_lower *lw, const it_node *n, int k, const it_value *as, uint32_t *x, intact_error *err);
 /* Where to write `to`, moved from `from`'s bytes: its own tensor, or a temporary with from's parameters when the two differ. */
-INTACT_MUST_USE intact_status it_move_target(it_lower *lw, const it_node *n, const it_value *from, const it_value *to, uint32_t *y, intact_error *err);
+INTACT_MUST_USE intact_status it_move_target(it_lower *lw, const it_node *n, const it_value *from, const it_value *to, uint32_t *y,
+                                             intact_error *err);
 /* After the write: requantizes the temporary into `to`'s tensor when there is one. */
-INTACT_MUST_USE intact_status it_move_finish(it_lower *lw, const it_node *n, const it_value *from, const it_value *to, uint32_t y, intact_error *err);
+INTACT_MUST_USE intact_status it_move_finish(it_lower *lw, const it_node *n, const it_value *from, const it_value *to, uint32_t y,
+                                             intact_error *err);
 bool it_move_same_quant(const it_value *a, const it_value *b);
 /* Elements between neighbours along each ONNX axis of a sample in runtime order; 0 for the batch. */
 void it_move_runtime_strides(const it_tensor *t, int64_t stride[IT_RANK_MAX]);
 /* ONNX axes in runtime order. */
 void it_move_runtime_order(int rank, int order[IT_RANK_MAX]);
 /* One copy instruction; dims in y's runtime order, the batch left out. Neighbours that join are joined; more than six are refused. */
-INTACT_MUST_USE intact_status it_move_copy(it_lower *lw, const it_node *n, uint32_t x, uint32_t y, int len, const int64_t *dim, const int64_t *stride,
-                                           int64_t offset, intact_error *err);
+INTACT_MUST_USE intact_status it_move_copy(it_lower *lw, const it_node *n, uint32_t x, uint32_t y, int len, const int64_t *dim,
+                                           const int64_t *stride, int64_t offset, intact_error *err);
 /* out[k] read from in 0: stride[a] is the step in in 0 along out's ONNX axis a (its batch ignored). Target, copy and finish in one. */
 INTACT_MUST_USE intact_status it_move_emit(it_lower *lw, const it_node *n, int k, const int64_t *stride, int64_t offset, intact_error *err);
 

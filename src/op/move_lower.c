@@ -10,8 +10,8 @@ intact_status it_move_source(it_lower *lw, const it_node *n, int k, uint32_t *x,
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "input %d, \"%.80s\", is a constant; the integer form moves activations only. "
                             "Fold the constant into the layer that reads it", k, n->in[k]->name);
     if (n->in[k]->t.rank < 2)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "input %d has %d dimensions; the integer form needs a batch and at least one more", k,
-                            n->in[k]->t.rank);
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "input %d has %d dimensions; the integer form needs a batch and at least one more", k, n->in[k]->t.rank);
     return it_lower_tensor(lw, n->in[k], x, err);
 }
 
@@ -25,15 +25,17 @@ intact_status it_move_target(it_lower *lw, const it_node *n, const it_value *fro
     uint32_t dims[INTACT_RANK_MAX];
 
     if (to->t.rank < 2)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the output \"%.80s\" has %d dimensions; the integer form needs a batch and at least one more",
-                            to->name, to->t.rank);
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "the output \"%.80s\" has %d dimensions; the integer form needs a batch and at least one more", to->name,
+                            to->t.rank);
     if (it_move_same_quant(from, to))
         return it_lower_tensor(lw, to, y, err);
     it_runtime_dims(&to->t, dims);
     return it_lower_temp(lw, to->name, from->q->type, (uint32_t)to->t.rank, dims, from->q->scale[0], from->q->zero[0], y, err);
 }
 
-static intact_status requantize(it_lower *lw, const it_node *n, const it_quant *qx, uint32_t x, const it_quant *qy, uint32_t y, intact_error *err)
+static intact_status requantize(it_lower *lw, const it_node *n, const it_quant *qx, uint32_t x, const it_quant *qy, uint32_t y,
+                                intact_error *err)
 {
     char where[sizeof ((intact_error *)0)->where];
     it_requantize_args a;
@@ -97,8 +99,10 @@ intact_status it_move_copy(it_lower *lw, const it_node *n, uint32_t x, uint32_t 
         if (dim[k] == 1)
             continue;
         if (dim[k] < 1 || dim[k] > INT32_MAX || stride[k] > INT32_MAX || stride[k] < -INT32_MAX)
-            return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "a dimension of %lld with %lld elements between neighbours; the integer form needs "
-                                "both between 1 and 2^31", (long long)dim[k], (long long)stride[k]);
+            return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                                "a dimension of %lld with %lld elements between neighbours; the integer form needs "
+                                "both between 1 and 2^31",
+                                (long long)dim[k], (long long)stride[k]);
         if (kept > 0 && s[kept - 1] == stride[k] * dim[k] && d[kept - 1] * dim[k] <= INT32_MAX) {
             d[kept - 1] *= dim[k];
             s[kept - 1] = stride[k];
@@ -110,16 +114,27 @@ intact_status it_move_copy(it_lower *lw, const it_node *n, uint32_t x, uint32_t 
         s[kept++] = stride[k];
     }
     if (offset < 0 || offset > INT32_MAX)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the move begins %lld elements into its input; 2^31 is the limit", (long long)offset);
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the move begins %lld elements into its input; 2^31 is the limit",
+                            (long long)offset);
     /* right-aligned, so that the innermost loop is the last dimension */
     for (int k = 5, j = kept - 1; k >= 0; k--, j--) {
         d[k] = j >= 0 ? d[j] : 1;
         s[k] = j >= 0 ? s[j] : 0;
     }
     return it_lower_emit(lw, &it_instr_copy, n->name, &x, 1, &y, 1,
-                         &(it_copy_args){ .d0 = (uint32_t)d[0], .d1 = (uint32_t)d[1], .d2 = (uint32_t)d[2], .d3 = (uint32_t)d[3], .d4 = (uint32_t)d[4],
-                                          .d5 = (uint32_t)d[5], .s0 = (int32_t)s[0], .s1 = (int32_t)s[1], .s2 = (int32_t)s[2], .s3 = (int32_t)s[3],
-                                          .s4 = (int32_t)s[4], .s5 = (int32_t)s[5], .offset = (uint32_t)offset },
+                         &(it_copy_args){ .d0 = (uint32_t)d[0],
+                                          .d1 = (uint32_t)d[1],
+                                          .d2 = (uint32_t)d[2],
+                                          .d3 = (uint32_t)d[3],
+                                          .d4 = (uint32_t)d[4],
+                                          .d5 = (uint32_t)d[5],
+                                          .s0 = (int32_t)s[0],
+                                          .s1 = (int32_t)s[1],
+                                          .s2 = (int32_t)s[2],
+                                          .s3 = (int32_t)s[3],
+                                          .s4 = (int32_t)s[4],
+                                          .s5 = (int32_t)s[5],
+                                          .offset = (uint32_t)offset },
                          err);
 }
 

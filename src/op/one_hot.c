@@ -26,8 +26,8 @@ static intact_status one_hot_infer(const it_node *n, const it_tensor *const *in,
     }
     IT_TRY(it_axis(n, a->axis, at->rank + 1, &axis, err));
     if (in[2]->rank != 1 || in[2]->dim[0] != 2 || it_tensor_len(in[1]) != 1)
-        return it_node_fail(n, err, INTACT_E_SHAPE, "depth has %lld elements, values %lld; one and two (off, on) are needed", (long long)it_tensor_len(in[1]),
-                            (long long)it_tensor_len(in[2]));
+        return it_node_fail(n, err, INTACT_E_SHAPE, "depth has %lld elements, values %lld; one and two (off, on) are needed",
+                            (long long)it_tensor_len(in[1]), (long long)it_tensor_len(in[2]));
     if (!in[1]->data) {
         out[0] = (it_tensor){ .type = in[2]->type, .rank = IT_RANK_UNKNOWN };
         return INTACT_OK;

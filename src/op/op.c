@@ -45,16 +45,19 @@ intact_status it_op_unknown(const char *node, const char *onnx, const char *doma
         return it_fail(err, INTACT_E_UNSUPPORTED, where, "operator %s is not supported at opset %d; it is at opsets %s", onnx, opset, at);
     for (const it_op *const *op = it_op_all; *op && len < IT_LEN(names); op++)
         if ((*op)->onnx && !strcmp((*op)->onnx, onnx)) {
-            return it_fail(err, INTACT_E_UNSUPPORTED, where, "operator %s of domain \"%s\" is not supported; that of domain \"%s\" is", onnx, d,
+            return it_fail(err, INTACT_E_UNSUPPORTED, where,
+                           "operator %s of domain \"%s\" is not supported; that of domain \"%s\" is", onnx, d,
                            domain_name((*op)->domain));
         } else if ((*op)->onnx && (*op)->since <= opset && until_of(*op) >= opset) {
             names[len++] = (*op)->onnx;
         }
     near = it_nearest(onnx, names, len);
     if (near && near[0] == onnx[0]) /* "Pow" is no misspelling of "Not" */
-        return it_fail(err, INTACT_E_UNSUPPORTED, where, "operator %s of domain \"%s\" is not supported at opset %d; the nearest name that is: %s",
+        return it_fail(err, INTACT_E_UNSUPPORTED, where,
+                       "operator %s of domain \"%s\" is not supported at opset %d; the nearest name that is: %s",
                        onnx, d, opset, near);
-    return it_fail(err, INTACT_E_UNSUPPORTED, where,
-                   "operator %s of domain \"%s\" is not supported at opset %d; export the network with standard operators of opsets %d to %d",
-                   onnx, d, opset, IT_OPSET_MIN, IT_OPSET_MAX);
+    return it_fail(
+        err, INTACT_E_UNSUPPORTED, where,
+        "operator %s of domain \"%s\" is not supported at opset %d; export the network with standard operators of opsets %d to %d", onnx, d,
+        opset, IT_OPSET_MIN, IT_OPSET_MAX);
 }

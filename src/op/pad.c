@@ -24,8 +24,8 @@ static intact_status pad_parse(it_parse *p)
         }
     }
     if (modes)
-        return it_node_fail(p->n, p->err, INTACT_E_UNSUPPORTED, "mode \"%s\" is unknown at opset %d; constant, edge%s are", mode, p->n->opset,
-                            modes == 4 ? ", reflect and wrap" : " and reflect");
+        return it_node_fail(p->n, p->err, INTACT_E_UNSUPPORTED, "mode \"%s\" is unknown at opset %d; constant, edge%s are", mode,
+                            p->n->opset, modes == 4 ? ", reflect and wrap" : " and reflect");
     if (p->n->opset < 11) {
         IT_TRY(it_attr_float(p, "value", 0, &a->value));
         IT_TRY(it_attr_ints(p, "pads", &a->pads, &a->pads_len));
@@ -79,7 +79,8 @@ static intact_status pad_infer(const it_node *n, const it_tensor *const *in, it_
     if (it_move_has(n, in, 2)) {
         IT_TRY(it_move_same_type(n, in, 2, err));
         if (it_tensor_len(in[2]) != 1)
-            return it_node_fail(n, err, INTACT_E_SHAPE, "the constant value has %lld elements; one is needed", (long long)it_tensor_len(in[2]));
+            return it_node_fail(n, err, INTACT_E_SHAPE, "the constant value has %lld elements; one is needed",
+                                (long long)it_tensor_len(in[2]));
     }
     IT_TRY(pad_resolve(n, in, pad, &known, err));
     if (!known) {
@@ -94,8 +95,8 @@ static intact_status pad_infer(const it_node *n, const it_tensor *const *in, it_
                                 (long long)pad[k].before, (long long)pad[k].after);
         kept += (pad[k].before < 0 ? pad[k].before : 0) + (pad[k].after < 0 ? pad[k].after : 0);
         if (a->mode != PAD_CONSTANT && kept <= 0 && dim[k] > 0)
-            return it_node_fail(n, err, INTACT_E_SHAPE, "axis %d has nothing left to repeat: size %lld, pads %lld and %lld", k, (long long)x->dim[k],
-                                (long long)pad[k].before, (long long)pad[k].after);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "axis %d has nothing left to repeat: size %lld, pads %lld and %lld", k,
+                                (long long)x->dim[k], (long long)pad[k].before, (long long)pad[k].after);
     }
     return it_move_shape(n, out, x->type, x->rank, dim, err);
 }
@@ -119,7 +120,8 @@ static int64_t inside(pad_mode mode, int64_t i, int64_t len)
 }
 
 /* Edge, reflect and wrap: a table of source offsets for each axis, in the order of memory. */
-static intact_status pad_repeat(it_run_ctx *c, const it_node *n, const it_tensor *x, const it_tensor *y, const pad_axis *pad, intact_error *err)
+static intact_status pad_repeat(it_run_ctx *c, const it_node *n, const it_tensor *x, const it_tensor *y, const pad_axis *pad,
+                                intact_error *err)
 {
     const pad_args *a = n->args;
     int64_t stride[IT_RANK_MAX], dim[IT_RANK_MAX], *at[IT_RANK_MAX];
@@ -164,7 +166,8 @@ static void pad_constant(const it_node *n, const it_tensor *const *in, const it_
         if (dim[k] <= 0)
             return;
     }
-    it_move_items((uint8_t *)y->data + write * (int64_t)item, (const uint8_t *)x->data + read * (int64_t)item, item, x->rank, dim, to, from);
+    it_move_items((uint8_t *)y->data + write * (int64_t)item, (const uint8_t *)x->data + read * (int64_t)item, item, x->rank, dim, to,
+                  from);
 }
 
 static intact_status pad_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
@@ -213,12 +216,15 @@ static intact_status pad_lower(it_lower *lw, const it_node *n, intact_error *err
     if (!known)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the pads are computed while running; the integer form needs constants");
     if (a->mode == PAD_WRAP || rank > 4)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%s; the integer form pads up to 4 dimensions with a constant, the edge or a reflection",
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "%s; the integer form pads up to 4 dimensions with a constant, the edge or a reflection",
                             a->mode == PAD_WRAP ? "mode is wrap" : "the input has more than 4 dimensions");
     for (int k = 0; k < rank; k++) {
         int64_t most = a->mode == PAD_REFLECT ? in[0]->dim[k] - 1 : INT32_MAX;
-        if (pad[k].before < 0 || pad[k].after < 0 || pad[k].before > most || pad[k].after > most || (k == 0 && (pad[k].before || pad[k].after)))
-            return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "axis %d is padded by %lld and %lld; the integer form takes 0 to %lld, and none on the batch", k,
+        if (pad[k].before < 0 || pad[k].after < 0 || pad[k].before > most || pad[k].after > most ||
+            (k == 0 && (pad[k].before || pad[k].after)))
+            return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                                "axis %d is padded by %lld and %lld; the integer form takes 0 to %lld, and none on the batch", k,
                                 (long long)pad[k].before, (long long)pad[k].after, (long long)most);
         before[it_runtime_axis(rank, k)] = (uint32_t)pad[k].before;
         after[it_runtime_axis(rank, k)] = (uint32_t)pad[k].after;
@@ -228,8 +234,15 @@ static intact_status pad_lower(it_lower *lw, const it_node *n, intact_error *err
     if (a->mode == PAD_CONSTANT)
         IT_TRY(pad_value(n, n->out[0]->q, &value, err));
     return it_lower_emit(lw, &it_instr_pad, n->name, &x, 1, &y, 1,
-                         &(it_pad_args){ .before_1 = before[1], .before_2 = before[2], .before_3 = before[3], .after_1 = after[1], .after_2 = after[2],
-                                         .after_3 = after[3], .mode = (uint32_t)a->mode, .value = value }, err);
+                         &(it_pad_args){ .before_1 = before[1],
+                                         .before_2 = before[2],
+                                         .before_3 = before[3],
+                                         .after_1 = after[1],
+                                         .after_2 = after[2],
+                                         .after_3 = after[3],
+                                         .mode = (uint32_t)a->mode,
+                                         .value = value },
+                         err);
 }
 
 const it_op it_op_pad = {

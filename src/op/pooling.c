@@ -70,8 +70,8 @@ static void geometry(geom *g, const it_window *win, const it_tensor *x, const it
 static void taps(const geom *g, int i, int64_t o, int64_t lo, int64_t hi, int64_t *first, int64_t *last)
 {
     int64_t start = o * g->stride[i] - g->pad[i], d = g->dil[i];
-    *first = start >= lo ? 0 : (lo - start + d - 1) / d;
-    *last = start >= hi ? 0 : (hi - start + d - 1) / d;
+    *first = start >= lo ? 0 : d == 1 ? lo - start : (lo - start + d - 1) / d; /* divisions cost more than a short row */
+    *last = start >= hi ? 0 : d == 1 ? hi - start : (hi - start + d - 1) / d;
     if (*last > g->kernel[i])
         *last = g->kernel[i];
     if (*last < *first)
@@ -122,11 +122,11 @@ static int64_t out_at(const geom *g, int64_t b, const int64_t o[3])
 
 /* A window that lies in the padding altogether gives the lowest value of the type. */
 #define DEFINE_MAX(name, T, LOWEST)                                                                                              \
-    static void name(const geom *g, const T *x, T *y)                                                                            \
+    static void name(const geom *g, const T *restrict x, T *restrict y)                                                          \
     {                                                                                                                            \
         int64_t o[3];                                                                                                            \
         FOR_OUT(g, b, o) {                                                                                                       \
-            T *to = y + out_at(g, b, o);                                                                                         \
+            T *restrict to = y + out_at(g, b, o);                                                                                \
             for (int64_t i = 0; i < g->inner; i++)                                                                               \
                 to[i] = LOWEST;                                                                                                  \
             FOR_TAPS(T, g, o, x + b * in_block(g), row, {                                                                        \
@@ -141,7 +141,7 @@ DEFINE_MAX(max_u8, uint8_t, 0)
 DEFINE_MAX(max_i8, int8_t, INT8_MIN)
 
 #define DEFINE_AVERAGE(name, T)                                                                                                  \
-    static void name(const geom *g, const T *x, T *y)                                                                            \
+    static void name(const geom *g, const T *restrict x, T *restrict y)                                                          \
     {                                                                                                                            \
         int64_t o[3];                                                                                                            \
         FOR_OUT(g, b, o) {                                                                                                       \

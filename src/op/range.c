@@ -16,7 +16,8 @@ static intact_status range_infer(const it_node *n, const it_tensor *const *in, i
     double from = it_tensor_get(in[0], 0), to = it_tensor_get(in[1], 0), step = it_tensor_get(in[2], 0);
     double len = ceil((to - from) / step);
     if (step == 0 || !(len < 0x1p40))
-        return it_node_fail(n, err, INTACT_E_SHAPE, "from %g to %g in steps of %g is not a range of fewer than 2^40 elements", from, to, step);
+        return it_node_fail(n, err, INTACT_E_SHAPE,
+                            "from %g to %g in steps of %g is not a range of fewer than 2^40 elements", from, to, step);
     out[0].rank = 1;
     out[0].dim[0] = len > 0 ? (int64_t)len : 0;
     return INTACT_OK;

@@ -68,7 +68,8 @@ bool it_resample_identity(const it_resample *r, const it_resample_axis *ax)
 }
 
 /* Taps of one output position around x; stretch <= 1 widens the kernel for antialiasing. */
-static void taps_at(const it_resample *r, const it_resample_axis *ax, double x, double stretch, int64_t count, int64_t *index, double *weight)
+static void taps_at(const it_resample *r, const it_resample_axis *ax, double x, double stretch, int64_t count, int64_t *index,
+                    double *weight)
 {
     double first = floor(x) + 1 - (double)(count / 2), sum = 0;
 
@@ -171,24 +172,42 @@ static void nearest(const it_resample *r, const it_tensor *x, const it_tensor *y
 
 /* ---- linear and cubic: weighted sums along one axis after another ---- */
 
-/* y (outer, out, inner) from x (outer, in, inner). Sums run in the order of the taps. */
-#define PASS(T)                                                                                                                      \
-    static void pass_##T(T *y, const T *x, int64_t outer, const it_resample_axis *ax, int64_t inner, const it_taps *t, T extrapolation) \
-    {                                                                                                                                \
-        for (int64_t o = 0; o < outer; o++, x += ax->in * inner) {                                                                    \
-            for (int64_t j = 0; j < ax->out; j++, y += inner) {                                                                       \
-                const int64_t *index = t->index + j * t->count;                                                                       \
-                const double *weight = t->weight + j * t->count;                                                                      \
-                for (int64_t k = 0; k < t->count; k++) {                                                                              \
-                    const T *from = x + index[k] * inner;                                                                             \
-                    T w = (T)weight[k];                                                                                               \
-                    for (int64_t i = 0; i < inner; i++)                                                                               \
-                        y[i] = k ? y[i] + w * from[i] : w * from[i];                                                                  \
-                }                                                                                                                     \
-                for (int64_t i = 0; t->outside[j] && i < inner; i++)                                                                  \
-                    y[i] = extrapolation;                                                                                             \
-            }                                                                                                                         \
-        }                                                                                                                             \
+/* y (outer, out, inner) from x (outer, in, inner). Sums run in the order of the taps, also in the loop for inner 1. */
+#define PASS(T)                                                                                                                  \
+    static void line_##T(T *y, const T *x, const it_resample_axis *ax, const it_taps *t, T extrapolation)                        \
+    {                                                                                                                            \
+        for (int64_t j = 0; j < ax->out; j++) {                                                                                  \
+            const int64_t *index = t->index + j * t->count;                                                                      \
+            const double *weight = t->weight + j * t->count;                                                                     \
+            T sum = (T)weight[0] * x[index[0]];                                                                                  \
+            for (int64_t k = 1; k < t->count; k++)                                                                               \
+                sum += (T)weight[k] * x[index[k]];                                                                               \
+            y[j] = t->outside[j] ? extrapolation : sum;                                                                          \
+        }                                                                                                                        \
+    }                                                                                                                            \
+    static void rows_##T(T *y, const T *x, const it_resample_axis *ax, int64_t inner, const it_taps *t, T extrapolation)         \
+    {                                                                                                                            \
+        for (int64_t j = 0; j < ax->out; j++, y += inner) {                                                                      \
+            const int64_t *index = t->index + j * t->count;                                                                      \
+            const double *weight = t->weight + j * t->count;                                                                     \
+            for (int64_t k = 0; k < t->count; k++) {                                                                             \
+                const T *from = x + index[k] * inner;                                                                            \
+                T w = (T)weight[k];                                                                                              \
+                for (int64_t i = 0; i < inner; i++)                                                                              \
+                    y[i] = k ? y[i] + w * from[i] : w * from[i];                                                                 \
+            }                                                                                                                    \
+            for (int64_t i = 0; t->outside[j] && i < inner; i++)                                                                 \
+                y[i] = extrapolation;                                                                                            \
+        }                                                                                                                        \
+    }                                                                                                                            \
+    static void pass_##T(T *y, const T *x, int64_t outer, const it_resample_axis *ax, int64_t inner, const it_taps *t, T beyond) \
+    {                                                                                                                            \
+        for (int64_t o = 0; o < outer; o++, x += ax->in * inner, y += ax->out * inner) {                                         \
+            if (inner == 1)                                                                                                      \
+                line_##T(y, x, ax, t, beyond);                                                                                   \
+            else                                                                                                                 \
+                rows_##T(y, x, ax, inner, t, beyond);                                                                            \
+        }                                                                                                                        \
     }
 PASS(float)
 PASS(double)
@@ -197,8 +216,15 @@ PASS(double)
 static void store(const it_tensor *y, const double *v)
 {
     static const double lo[IT_TYPE_COUNT] = { [IT_I8] = -128, [IT_I16] = -32768, [IT_I32] = -0x1p31, [IT_I64] = -0x1p63 };
-    static const double hi[IT_TYPE_COUNT] = { [IT_BOOL] = 1, [IT_I8] = 127, [IT_U8] = 255, [IT_I16] = 32767, [IT_U16] = 65535, [IT_I32] = 0x1p31 - 1,
-                                              [IT_U32] = 0x1p32 - 1, [IT_I64] = 0x1.fffffffffffffp62, [IT_U64] = 0x1.fffffffffffffp63 };
+    static const double hi[IT_TYPE_COUNT] = { [IT_BOOL] = 1,
+                                              [IT_I8] = 127,
+                                              [IT_U8] = 255,
+                                              [IT_I16] = 32767,
+                                              [IT_U16] = 65535,
+                                              [IT_I32] = 0x1p31 - 1,
+                                              [IT_U32] = 0x1p32 - 1,
+                                              [IT_I64] = 0x1.fffffffffffffp62,
+                                              [IT_U64] = 0x1.fffffffffffffp63 };
 
     for (int64_t i = 0, len = it_tensor_len(y); i < len; i++) {
         double e = v[i];
@@ -223,8 +249,8 @@ static void *load(it_run_ctx *c, const it_tensor *x)
 }
 
 /* x and y have one order of memory. Each pass writes a buffer; for float32 the last one writes y. */
-static intact_status interpolate(it_run_ctx *c, const it_node *n, const it_resample *r, const it_resample_axis *ax, const it_tensor *x, const it_tensor *y,
-                                 const it_taps *taps, intact_error *err)
+static intact_status interpolate(it_run_ctx *c, const it_node *n, const it_resample *r, const it_resample_axis *ax, const it_tensor *x,
+                                 const it_tensor *y, const it_taps *taps, intact_error *err)
 {
     int64_t dim[IT_RANK_MAX];
     int order[IT_RANK_MAX], left = 0;
@@ -263,8 +289,8 @@ static intact_status interpolate(it_run_ctx *c, const it_node *n, const it_resam
     return INTACT_OK;
 }
 
-intact_status it_resample_forward(it_run_ctx *c, const it_node *n, const it_resample *r, const it_resample_axis *ax, const it_tensor *x, const it_tensor *y,
-                                  intact_error *err)
+intact_status it_resample_forward(it_run_ctx *c, const it_node *n, const it_resample *r, const it_resample_axis *ax, const it_tensor *x,
+                                  const it_tensor *y, intact_error *err)
 {
     it_taps taps[IT_RANK_MAX];
 
@@ -287,13 +313,15 @@ intact_status it_resample_forward(it_run_ctx *c, const it_node *n, const it_resa
 
 typedef struct tables { uint32_t first, second, weight; } tables;
 
-static intact_status tables_of(it_lower *lw, const it_node *n, const it_resample *r, const it_resample_axis *ax, it_arena *arena, tables *out, intact_error *err)
+static intact_status tables_of(it_lower *lw, const it_node *n, const it_resample *r, const it_resample_axis *ax, it_arena *arena,
+                               tables *out, intact_error *err)
 {
     it_taps t;
     int32_t *v;
 
     if (ax->out > INT32_MAX / 2 || ax->in > INT32_MAX / 2)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "an axis is resized from %lld to %lld; 2^30 is the limit", (long long)ax->in, (long long)ax->out);
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "an axis is resized from %lld to %lld; 2^30 is the limit", (long long)ax->in,
+                            (long long)ax->out);
     v = it_arena_new(arena, (size_t)ax->out * 3 * sizeof(*v));
     if (!v || !it_resample_taps(r, ax, arena, &t))
         return it_fail_nomem(err, n->name, (size_t)ax->out * 3 * sizeof(*v));
@@ -323,7 +351,8 @@ intact_status it_resample_lower(it_lower *lw, const it_node *n, const it_resampl
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%s has no integer form; linear without antialiasing and nearest have",
                             r->mode == IT_RESAMPLE_CUBIC ? "cubic interpolation" : "antialiasing");
     if (rank < 3 || rank > 4 || !it_resample_identity(r, &ax[0]) || !it_resample_identity(r, &ax[1]))
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the integer form resizes height and width of (n, c, h, w) or the length of (n, c, l) only");
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "the integer form resizes height and width of (n, c, h, w) or the length of (n, c, l) only");
     IT_TRY(it_move_source(lw, n, 0, &x, err));
     IT_TRY(it_move_target(lw, n, n->in[0], n->out[0], &y, err));
     it_arena_init(&arena, lw->alloc);
@@ -333,6 +362,7 @@ intact_status it_resample_lower(it_lower *lw, const it_node *n, const it_resampl
     it_arena_release(&arena);
     IT_TRY(st);
     IT_TRY(it_lower_emit(lw, &it_instr_resize, n->name, &x, 1, &y, 1,
-                         &(it_resize_args){ .h0 = h.first, .h1 = h.second, .wh = h.weight, .w0 = w.first, .w1 = w.second, .ww = w.weight }, err));
+                         &(it_resize_args){ .h0 = h.first, .h1 = h.second, .wh = h.weight, .w0 = w.first, .w1 = w.second, .ww = w.weight },
+                         err));
     return it_move_finish(lw, n, n->in[0], n->out[0], y, err);
 }

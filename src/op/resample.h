@@ -37,9 +37,11 @@ bool it_resample_identity(const it_resample *r, const it_resample_axis *ax);
 /* False when out of memory. in > 0 unless out is 0. */
 bool it_resample_taps(const it_resample *r, const it_resample_axis *ax, it_arena *arena, it_taps *t);
 /* Output shape from ax[].out, with checks. */
-INTACT_MUST_USE intact_status it_resample_shape(const it_node *n, const it_tensor *x, const it_resample_axis *ax, it_tensor *out, intact_error *err);
-INTACT_MUST_USE intact_status it_resample_forward(it_run_ctx *c, const it_node *n, const it_resample *r, const it_resample_axis *ax, const it_tensor *x,
-                                                  const it_tensor *y, intact_error *err);
-INTACT_MUST_USE intact_status it_resample_lower(it_lower *lw, const it_node *n, const it_resample *r, const it_resample_axis *ax, intact_error *err);
+INTACT_MUST_USE intact_status it_resample_shape(const it_node *n, const it_tensor *x, const it_resample_axis *ax, it_tensor *out,
+                                                intact_error *err);
+INTACT_MUST_USE intact_status it_resample_forward(it_run_ctx *c, const it_node *n, const it_resample *r, const it_resample_axis *ax,
+                                                  const it_tensor *x, const it_tensor *y, intact_error *err);
+INTACT_MUST_USE intact_status it_resample_lower(it_lower *lw, const it_node *n, const it_resample *r, const it_resample_axis *ax,
+                                                intact_error *err);
 
 #endif

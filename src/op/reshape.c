@@ -30,7 +30,8 @@ static intact_status reshape_infer(const it_node *n, const it_tensor *const *in,
     for (int k = 0; k < rank; k++) {
         if (dim[k] == 0 && !a->allowzero) {
             if (k >= x->rank)
-                return it_node_fail(n, err, INTACT_E_SHAPE, "shape[%d] is 0, which copies the input's dimension, but the input has only %d", k, x->rank);
+                return it_node_fail(n, err, INTACT_E_SHAPE, "shape[%d] is 0, which copies the input's dimension, but the input has only %d",
+                                    k, x->rank);
             dim[k] = x->dim[k];
         }
         if (dim[k] == -1 && open >= 0)
@@ -44,7 +45,8 @@ static intact_status reshape_infer(const it_node *n, const it_tensor *const *in,
     }
     if (open >= 0) {
         if (rest == 0 || len % rest != 0)
-            return it_node_fail(n, err, INTACT_E_SHAPE, "%lld elements cannot be divided into rows of %lld", (long long)len, (long long)rest);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "%lld elements cannot be divided into rows of %lld", (long long)len,
+                                (long long)rest);
         dim[open] = len / rest;
     } else if (rest != len) {
         return it_node_fail(n, err, INTACT_E_SHAPE, "shape asks for %lld elements; the input has %lld", (long long)rest, (long long)len);

@@ -26,8 +26,8 @@ static intact_status word(it_parse *p, const char *name, const char *const *word
 static intact_status resize_parse(it_parse *p)
 {
     static const char *const modes[] = { "nearest", "linear", "cubic" };
-    static const char *const coords[] = { "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn",
-                                          "half_pixel_symmetric" };
+    static const char *const coords[] = { "half_pixel",         "pytorch_half_pixel",   "align_corners",       "asymmetric",
+                                          "tf_crop_and_resize", "tf_half_pixel_for_nn", "half_pixel_symmetric" };
     static const char *const rounds[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil" };
     static const char *const policies[] = { "stretch", "not_larger", "not_smaller" };
     resize_args *a = p->n->args;
@@ -57,13 +57,15 @@ static intact_status resize_parse(it_parse *p)
 }
 
 /* Input k if it is there and not empty; *known false when its content is not. len: how many numbers it must have. */
-static intact_status numbers(const it_node *n, const it_tensor *const *in, int k, const char *what, int64_t len, const it_tensor **out, bool *known, intact_error *err)
+static intact_status numbers(const it_node *n, const it_tensor *const *in, int k, const char *what, int64_t len, const it_tensor **out,
+                             bool *known, intact_error *err)
 {
     *out = it_move_has(n, in, k) && it_tensor_len(in[k]) > 0 ? in[k] : NULL;
     if (!*out)
         return INTACT_OK;
     if ((*out)->rank != 1 || (*out)->dim[0] != len)
-        return it_node_fail(n, err, INTACT_E_SHAPE, "%s has %lld numbers; %lld are needed", what, (long long)it_tensor_len(*out), (long long)len);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "%s has %lld numbers; %lld are needed", what, (long long)it_tensor_len(*out),
+                            (long long)len);
     *known = *known && (*out)->data;
     return INTACT_OK;
 }
@@ -90,7 +92,8 @@ static intact_status by_scales(const it_node *n, const it_tensor *scales, const 
         it_resample_axis *to = &ax[axis[k]];
         float scale = (float)it_tensor_get(scales, k), size = floorf((float)to->in * scale); /* single, as shape inference has it */
         if (!(scale > 0 && size >= 0 && size < 0x1p40f))
-            return it_node_fail(n, err, INTACT_E_SHAPE, "axis %d of size %lld has scale %g; a positive number that gives less than 2^40 is needed", axis[k],
+            return it_node_fail(n, err, INTACT_E_SHAPE,
+                                "axis %d of size %lld has scale %g; a positive number that gives less than 2^40 is needed", axis[k],
                                 (long long)to->in, (double)scale);
         to->scale = (double)scale;
         to->out = (int64_t)size;
@@ -121,7 +124,8 @@ static intact_status by_sizes(const it_node *n, const it_tensor *sizes, const in
     return INTACT_OK;
 }
 
-static intact_status resize_plan(const it_node *n, const it_tensor *const *in, it_resample_axis ax[IT_RANK_MAX], bool *known, intact_error *err)
+static intact_status resize_plan(const it_node *n, const it_tensor *const *in, it_resample_axis ax[IT_RANK_MAX], bool *known,
+                                 intact_error *err)
 {
     const resize_args *a = n->args;
     const it_tensor *roi = NULL, *scales, *sizes = NULL;

@@ -25,12 +25,13 @@ static intact_status reverse_sequence_infer(const it_node *n, const it_tensor *c
     if (batch == time)
         return it_node_fail(n, err, INTACT_E_SHAPE, "batch_axis and time_axis are both %d; they must differ", batch);
     if (in[1]->type != IT_I64 || in[1]->rank != 1 || in[1]->dim[0] != x->dim[batch])
-        return it_node_fail(n, err, INTACT_E_SHAPE, "sequence_lens has type %s and %lld elements; %lld int64 are needed", it_type_name(in[1]->type),
-                            (long long)it_tensor_len(in[1]), (long long)x->dim[batch]);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "sequence_lens has type %s and %lld elements; %lld int64 are needed",
+                            it_type_name(in[1]->type), (long long)it_tensor_len(in[1]), (long long)x->dim[batch]);
     return it_move_shape(n, out, x->type, x->rank, x->dim, err);
 }
 
-static intact_status reverse_sequence_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status reverse_sequence_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                              intact_error *err)
 {
     const reverse_sequence_args *a = n->args;
     const it_tensor *x = in[0];
@@ -49,13 +50,14 @@ static intact_status reverse_sequence_forward(it_run_ctx *c, const it_node *n, c
     }
     for (int64_t b = 0; b < x->dim[batch]; b++) {
         if (lens[b] < 0 || lens[b] > x->dim[time])
-            return it_node_fail(n, err, INTACT_E_SHAPE, "sequence_lens[%lld] is %lld; the time axis has %lld steps", (long long)b, (long long)lens[b],
-                                (long long)x->dim[time]);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "sequence_lens[%lld] is %lld; the time axis has %lld steps", (long long)b,
+                                (long long)lens[b], (long long)x->dim[time]);
         if (lens[b] < 2)
             continue;
         dim[time] = lens[b];
         it_move_items((uint8_t *)out[0]->data + b * stride[batch] * (int64_t)item,
-                      (const uint8_t *)x->data + (b * stride[batch] + (lens[b] - 1) * stride[time]) * (int64_t)item, item, x->rank, dim, stride, back);
+                      (const uint8_t *)x->data + (b * stride[batch] + (lens[b] - 1) * stride[time]) * (int64_t)item, item, x->rank, dim,
+                      stride, back);
     }
     return INTACT_OK;
 }

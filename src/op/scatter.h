@@ -16,6 +16,7 @@ void it_scatter_combine(it_type type, it_scatter_how how, void *to, const void *
 typedef struct it_scatter_args { int64_t axis; it_scatter_how how; } it_scatter_args;
 intact_status it_scatter_elements_parse(it_parse *p);
 intact_status it_scatter_elements_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err);
-intact_status it_scatter_elements_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err);
+intact_status it_scatter_elements_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                          intact_error *err);
 
 #endif

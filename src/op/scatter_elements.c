@@ -25,8 +25,10 @@ intact_status it_scatter_elements_infer(const it_node *n, const it_tensor *const
     if (at->type != IT_I64 && at->type != IT_I32)
         return it_node_fail(n, err, INTACT_E_SHAPE, "the indices have type %s; int64 or int32 is needed", it_type_name(at->type));
     if (at->rank != x->rank || !it_tensor_same_shape(at, in[2]))
-        return it_node_fail(n, err, INTACT_E_SHAPE, "data, indices and updates have %d, %d and %d dimensions; indices and updates need one shape of the data's rank",
-                            x->rank, at->rank, in[2]->rank);
+        return it_node_fail(
+            n, err, INTACT_E_SHAPE,
+            "data, indices and updates have %d, %d and %d dimensions; indices and updates need one shape of the data's rank", x->rank,
+            at->rank, in[2]->rank);
     for (int k = 0; k < x->rank; k++) {
         if (k != axis && at->dim[k] > x->dim[k])
             return it_node_fail(n, err, INTACT_E_SHAPE, "the indices have size %lld along axis %d, the data %lld", (long long)at->dim[k], k,
@@ -35,7 +37,8 @@ intact_status it_scatter_elements_infer(const it_node *n, const it_tensor *const
     return it_move_shape(n, out, x->type, x->rank, x->dim, err);
 }
 
-intact_status it_scatter_elements_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+intact_status it_scatter_elements_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                          intact_error *err)
 {
     const it_scatter_args *a = n->args;
     const it_tensor *x = in[0], *at = in[1];
@@ -49,8 +52,8 @@ intact_status it_scatter_elements_forward(it_run_ctx *c, const it_node *n, const
     for (int64_t e = 0; e < len; e++) {
         int64_t i = it_tensor_get_int(at, e);
         if (!it_move_index(&i, x->dim[axis]))
-            return it_node_fail(n, err, INTACT_E_SHAPE, "index %lld at position %lld is outside -%lld..%lld", (long long)it_tensor_get_int(at, e),
-                                (long long)e, (long long)x->dim[axis], (long long)x->dim[axis] - 1);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "index %lld at position %lld is outside -%lld..%lld",
+                                (long long)it_tensor_get_int(at, e), (long long)e, (long long)x->dim[axis], (long long)x->dim[axis] - 1);
         it_scatter_combine(x->type, a->how, (uint8_t *)out[0]->data + (base + i * stride[axis]) * (int64_t)item,
                            (const uint8_t *)in[2]->data + (size_t)e * item, 1);
         for (int k = x->rank - 1; k >= 0; k--) { /* base: the offset of the other axes */

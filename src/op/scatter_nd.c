@@ -28,12 +28,14 @@ static intact_status scatter_nd_infer(const it_node *n, const it_tensor *const *
     for (int k = 0; fits && k < up->rank; k++)
         fits = up->dim[k] == (k < at->rank - 1 ? at->dim[k] : x->dim[coords + k - (at->rank - 1)]);
     if (!fits)
-        return it_node_fail(n, err, INTACT_E_SHAPE, "the updates must have the indices' shape without its last axis, then the data's last %lld axes",
+        return it_node_fail(n, err, INTACT_E_SHAPE,
+                            "the updates must have the indices' shape without its last axis, then the data's last %lld axes",
                             (long long)(x->rank - coords));
     return it_move_shape(n, out, x->type, x->rank, x->dim, err);
 }
 
-static intact_status scatter_nd_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status scatter_nd_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                        intact_error *err)
 {
     const scatter_nd_args *a = n->args;
     const it_tensor *x = in[0], *at = in[1];
@@ -51,8 +53,8 @@ static intact_status scatter_nd_forward(it_run_ctx *c, const it_node *n, const i
         for (int64_t k = 0; k < coords; k++) {
             int64_t i = index[k];
             if (!it_move_index(&i, x->dim[k]))
-                return it_node_fail(n, err, INTACT_E_SHAPE, "coordinate %lld is %lld, outside -%lld..%lld", (long long)k, (long long)index[k],
-                                    (long long)x->dim[k], (long long)x->dim[k] - 1);
+                return it_node_fail(n, err, INTACT_E_SHAPE, "coordinate %lld is %lld, outside -%lld..%lld", (long long)k,
+                                    (long long)index[k], (long long)x->dim[k], (long long)x->dim[k] - 1);
             offset += i * stride[k];
         }
         it_scatter_combine(x->type, a->how, (uint8_t *)out[0]->data + offset * item, from, slice);

@@ -45,7 +45,8 @@ static range resolve(int64_t start, int64_t end, int64_t step, int64_t dim)
 }
 
 /* The lists of starts, ends, axes and steps; *known false when one has no content yet. */
-static intact_status slice_lists(const it_node *n, const it_tensor *const *in, int64_t list[4][IT_RANK_MAX], int *len, bool *known, intact_error *err)
+static intact_status slice_lists(const it_node *n, const it_tensor *const *in, int64_t list[4][IT_RANK_MAX], int *len, bool *known,
+                                 intact_error *err)
 {
     static const char *const what[4] = { "starts", "ends", "axes", "steps" };
     const slice_args *a = n->args;
@@ -72,7 +73,8 @@ static intact_status slice_lists(const it_node *n, const it_tensor *const *in, i
             lens[k] = -1;
         *known = *known && has;
         if (lens[k] >= 0 && lens[k] != lens[0])
-            return it_node_fail(n, err, INTACT_E_SHAPE, "%s has %d entries, starts has %d; they must be equally long", what[k], lens[k], lens[0]);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "%s has %d entries, starts has %d; they must be equally long", what[k], lens[k],
+                                lens[0]);
     }
     *len = lens[0];
     for (int i = 0; i < *len; i++) {
@@ -165,7 +167,8 @@ static intact_status slice_lower(it_lower *lw, const it_node *n, intact_error *e
         in[k] = n->in[k] ? &n->in[k]->t : NULL;
     IT_TRY(slice_ranges(n, in, r, &known, err));
     if (!known)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "starts, ends, axes or steps are computed while running; the integer form needs constants");
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "starts, ends, axes or steps are computed while running; the integer form needs constants");
     if (r[0].start != 0 || r[0].step != 1 || r[0].len != in[0]->dim[0])
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the batch axis is sliced; the integer form slices inside a sample only");
     it_move_runtime_strides(in[0], stride);

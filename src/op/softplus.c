@@ -2,7 +2,7 @@
 /* Softplus: y = ln(1 + e^x), in the form that does not overflow. */
 #include "op/unary.h"
 
-IT_UNARY(softplus, IT_PICK(x > 0, x, R(0)) + log1p(IT_EXP(-fabs(x))))
+IT_UNARY(softplus, IT_SOFTPLUS(x))
 
 const it_op it_op_softplus = {
     IT_UNARY_FIELDS(softplus), .onnx = "Softplus", .since = 1,

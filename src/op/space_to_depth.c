@@ -12,14 +12,15 @@ static intact_status space_to_depth_infer(const it_node *n, const it_tensor *con
         return INTACT_OK;
     IT_TRY(it_blocks_rank(n, x, err));
     if (x->dim[2] % b != 0 || x->dim[3] % b != 0)
-        return it_node_fail(n, err, INTACT_E_SHAPE, "%lld by %lld cannot be divided into blocks of %lld by %lld", (long long)x->dim[2], (long long)x->dim[3],
-                            (long long)b, (long long)b);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "%lld by %lld cannot be divided into blocks of %lld by %lld", (long long)x->dim[2],
+                            (long long)x->dim[3], (long long)b, (long long)b);
     if (__builtin_mul_overflow(x->dim[1], b * b, &c))
         return it_node_fail(n, err, INTACT_E_SHAPE, "%lld channels times %lld squared is too much", (long long)x->dim[1], (long long)b);
     return it_move_shape(n, out, x->type, 4, (int64_t[]){ x->dim[0], c, x->dim[2] / b, x->dim[3] / b }, err);
 }
 
-static intact_status space_to_depth_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status space_to_depth_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                            intact_error *err)
 {
     int64_t dim[6], from[6], to[6], deep[IT_RANK_MAX], wide[IT_RANK_MAX];
 

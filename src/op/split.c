@@ -15,7 +15,8 @@ static intact_status split_parse(it_parse *p)
         return INTACT_OK;
     IT_TRY(it_attr_int(p, "num_outputs", p->n->out_len, &a->parts));
     if (a->parts != p->n->out_len)
-        return it_node_fail(p->n, p->err, INTACT_E_FORMAT, "num_outputs is %lld, but the node has %d outputs", (long long)a->parts, p->n->out_len);
+        return it_node_fail(p->n, p->err, INTACT_E_FORMAT, "num_outputs is %lld, but the node has %d outputs", (long long)a->parts,
+                            p->n->out_len);
     return INTACT_OK;
 }
 
@@ -29,14 +30,15 @@ static int64_t part_len(const it_node *n, const int64_t *split, int64_t dim, int
     return k < n->out_len - 1 ? part : dim - part * (n->out_len - 1);
 }
 
-/* Writes all part lengths' sum check; split stays NULL for equal parts. *t: the lengths as a tensor when they are an input. */
+/* The parts cover the axis exactly. split NULL: equal parts, which only num_outputs of opset 18 lets end in a shorter one. */
 static intact_status split_check(const it_node *n, const int64_t *split, int64_t dim, intact_error *err)
 {
     const split_args *a = n->args;
     int64_t sum = 0;
 
     if (!split && dim % n->out_len != 0 && !(n->opset >= 18 && a->parts))
-        return it_node_fail(n, err, INTACT_E_SHAPE, "%lld elements cannot be cut into %d equal parts; give their lengths", (long long)dim, n->out_len);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "%lld elements cannot be cut into %d equal parts; give their lengths", (long long)dim,
+                            n->out_len);
     for (int k = 0; k < n->out_len; k++) {
         int64_t len = part_len(n, split, dim, k);
         if (len < 0 || len > dim)
@@ -60,7 +62,8 @@ static intact_status split_lengths(const it_node *n, const it_tensor *const *in,
     *split = a->split;
     if (it_move_has(n, in, 1)) {
         if (in[1]->type != IT_I64 || in[1]->rank > 1)
-            return it_node_fail(n, err, INTACT_E_SHAPE, "split has type %s and %d dimensions; a list of int64 is needed", it_type_name(in[1]->type), in[1]->rank);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "split has type %s and %d dimensions; a list of int64 is needed",
+                                it_type_name(in[1]->type), in[1]->rank);
         *split = in[1]->data;
         *known = *split != NULL;
         len = it_tensor_len(in[1]);
@@ -113,7 +116,8 @@ static intact_status split_forward(it_run_ctx *c, const it_node *n, const it_ten
     for (int k = 0; k < n->out_len; k++) {
         if (out[k]) {
             it_move_strides(out[k], to);
-            it_move_items(out[k]->data, (const uint8_t *)in[0]->data + at * from[axis] * (int64_t)item, item, in[0]->rank, out[k]->dim, to, from);
+            it_move_items(out[k]->data, (const uint8_t *)in[0]->data + at * from[axis] * (int64_t)item, item, in[0]->rank, out[k]->dim, to,
+                          from);
         }
         at += part_len(n, split, in[0]->dim[axis], k);
     }
@@ -132,7 +136,8 @@ static intact_status split_lower(it_lower *lw, const it_node *n, intact_error *e
     IT_TRY(it_axis(n, a->axis, x->rank, &axis, err));
     IT_TRY(split_lengths(n, in, &split, &known, err));
     if (!known)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the lengths are computed while running; the integer form needs a constant split");
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "the lengths are computed while running; the integer form needs a constant split");
     if (axis == 0)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the batch axis is split; the integer form splits inside a sample only");
     it_move_runtime_strides(x, stride);

@@ -33,7 +33,8 @@ static intact_status squeeze_infer(const it_node *n, const it_tensor *const *in,
     for (int k = 0; k < len; k++) {
         IT_TRY(it_axis(n, axes[k], x->rank, &axis, err));
         if (x->dim[axis] != 1)
-            return it_node_fail(n, err, INTACT_E_SHAPE, "axis %d has size %lld; only dimensions of 1 can be dropped", axis, (long long)x->dim[axis]);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "axis %d has size %lld; only dimensions of 1 can be dropped", axis,
+                                (long long)x->dim[axis]);
         drop[axis] = true;
     }
     for (int k = 0; k < x->rank; k++) {

@@ -20,13 +20,15 @@ static intact_status tile_infer(const it_node *n, const it_tensor *const *in, it
     }
     for (int k = 0; k < len; k++) {
         if (repeat[k] < 0 || __builtin_mul_overflow(repeat[k], x->dim[k], &dim[k]))
-            return it_node_fail(n, err, INTACT_E_SHAPE, "axis %d of size %lld cannot be repeated %lld times", k, (long long)x->dim[k], (long long)repeat[k]);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "axis %d of size %lld cannot be repeated %lld times", k, (long long)x->dim[k],
+                                (long long)repeat[k]);
     }
     return it_move_shape(n, out, x->type, x->rank, dim, err);
 }
 
 /* Each axis becomes two: the repeats, which do not move in the source, and the elements. Axes come in the order given. */
-static int tile_split(const it_tensor *x, const it_tensor *y, const int *order, const int64_t *to, const int64_t *from, int64_t *dim, int64_t *d, int64_t *s)
+static int tile_split(const it_tensor *x, const it_tensor *y, const int *order, const int64_t *to, const int64_t *from, int64_t *dim,
+                      int64_t *d, int64_t *s)
 {
     int len = 0;
 

@@ -45,7 +45,8 @@ static intact_status top_k_infer(const it_node *n, const it_tensor *const *in, i
     if (len != 1)
         return it_node_fail(n, err, INTACT_E_SHAPE, "k is empty; one number is needed");
     if (known && (k < 0 || k > in[0]->dim[axis]))
-        return it_node_fail(n, err, INTACT_E_SHAPE, "k is %lld; axis %d has %lld elements", (long long)k, axis, (long long)in[0]->dim[axis]);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "k is %lld; axis %d has %lld elements", (long long)k, axis,
+                            (long long)in[0]->dim[axis]);
     memcpy(dim, in[0]->dim, sizeof(dim));
     dim[axis] = k;
     if (known)
@@ -155,7 +156,8 @@ static intact_status top_k_forward(it_run_ctx *c, const it_node *n, const it_ten
             for (int64_t j = 0; j < k; j++) {
                 int64_t to = (o * k + j) * inner + i;
                 if (out[0])
-                    memcpy((uint8_t *)out[0]->data + (size_t)to * item, (const uint8_t *)x->data + (size_t)(base + heap[j].index * inner) * item, item);
+                    memcpy((uint8_t *)out[0]->data + (size_t)to * item,
+                           (const uint8_t *)x->data + (size_t)(base + heap[j].index * inner) * item, item);
                 if (n->out_len > 1 && out[1])
                     ((int64_t *)out[1]->data)[to] = heap[j].index;
             }

@@ -31,14 +31,16 @@ static intact_status transpose_infer(const it_node *n, const it_tensor *const *i
     for (int k = 0; k < x->rank; k++) {
         int64_t from = a->perm ? a->perm[k] : x->rank - 1 - k;
         if (from < 0 || from >= x->rank || seen[from])
-            return it_node_fail(n, err, INTACT_E_SHAPE, "perm[%d] is %lld; every axis 0..%d must appear once", k, (long long)from, x->rank - 1);
+            return it_node_fail(n, err, INTACT_E_SHAPE, "perm[%d] is %lld; every axis 0..%d must appear once", k, (long long)from,
+                                x->rank - 1);
         seen[from] = true;
         dim[k] = x->dim[from];
     }
     return it_move_shape(n, out, x->type, x->rank, dim, err);
 }
 
-static intact_status transpose_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status transpose_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                       intact_error *err)
 {
     const transpose_args *a = n->args;
     int64_t to[IT_RANK_MAX], from[IT_RANK_MAX], perm[IT_RANK_MAX];
@@ -60,7 +62,8 @@ static intact_status transpose_lower(it_lower *lw, const it_node *n, intact_erro
     int64_t from[IT_RANK_MAX], stride[IT_RANK_MAX];
 
     if (source_axis(a, x->rank, 0) != 0)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the batch axis moves; the integer form needs perm[0] = 0, this perm begins with %d",
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "the batch axis moves; the integer form needs perm[0] = 0, this perm begins with %d",
                             source_axis(a, x->rank, 0));
     it_move_runtime_strides(x, from);
     for (int k = 0; k < x->rank; k++)

@@ -35,7 +35,8 @@ static intact_status unsqueeze_infer(const it_node *n, const it_tensor *const *i
     }
     rank = x->rank + len;
     if (rank > IT_RANK_MAX)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the output would have %d dimensions; at most %d are supported", rank, IT_RANK_MAX);
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the output would have %d dimensions; at most %d are supported", rank,
+                            IT_RANK_MAX);
     if (!known) {
         it_move_set_unknown(n, in, out);
         return INTACT_OK;

@@ -29,7 +29,8 @@ static intact_status upsample_parse(it_parse *p)
     return INTACT_OK;
 }
 
-static intact_status upsample_plan(const it_node *n, const it_tensor *const *in, it_resample_axis ax[IT_RANK_MAX], bool *known, intact_error *err)
+static intact_status upsample_plan(const it_node *n, const it_tensor *const *in, it_resample_axis ax[IT_RANK_MAX], bool *known,
+                                   intact_error *err)
 {
     const upsample_args *a = n->args;
     const it_tensor *x = in[0];
@@ -41,7 +42,8 @@ static intact_status upsample_plan(const it_node *n, const it_tensor *const *in,
     for (int k = 0; *known && k < x->rank; k++) {
         float scale = a->scales ? a->scales[k] : (float)it_tensor_get(in[1], k), size = floorf((float)x->dim[k] * scale);
         if (!(scale > 0 && size >= 0 && size < 0x1p40f))
-            return it_node_fail(n, err, INTACT_E_SHAPE, "axis %d of size %lld has scale %g; a positive number that gives less than 2^40 is needed", k,
+            return it_node_fail(n, err, INTACT_E_SHAPE,
+                                "axis %d of size %lld has scale %g; a positive number that gives less than 2^40 is needed", k,
                                 (long long)x->dim[k], (double)scale);
         ax[k] = (it_resample_axis){ x->dim[k], (int64_t)size, (double)scale, 0, 1 };
     }

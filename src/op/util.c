@@ -135,7 +135,8 @@ intact_status it_window_resolve(const it_node *n, const it_window *w, const int6
 {
     int len = x->rank - 2;
     if (len < 1 || len > 3)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the input has %d dimensions; 3 to 5 are supported (batch, channels, 1 to 3 axes)", x->rank);
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "the input has %d dimensions; 3 to 5 are supported (batch, channels, 1 to 3 axes)", x->rank);
     if (w->len && w->len != len)
         return it_node_fail(n, err, INTACT_E_SHAPE, "the attributes are for %d axes, the input has %d", w->len, len);
     *out = *w;
@@ -147,7 +148,8 @@ intact_status it_window_resolve(const it_node *n, const it_window *w, const int6
             return it_node_fail(n, err, INTACT_E_SHAPE, "kernel_shape is %lld on axis %d, the weight %lld", (long long)out->kernel[i], i,
                                 (long long)kernel[i]);
         if (out->kernel[i] < 1 || out->kernel[i] > INT32_MAX)
-            return it_node_fail(n, err, INTACT_E_SHAPE, "the kernel is %lld on axis %d; it must be at least 1", (long long)out->kernel[i], i);
+            return it_node_fail(n, err, INTACT_E_SHAPE,
+                                "the kernel is %lld on axis %d; it must be at least 1", (long long)out->kernel[i], i);
     }
     /* pads is begins then ends for w->len axes, which is len here */
     for (int i = 0; i < len; i++)

@@ -57,7 +57,8 @@ static it_tensor floats(float *data, int rank, const int64_t *dim)
 static void converts_layouts(void **state)
 {
     (void)state;
-    static const int64_t DIMS[][4] = {{1, 3, 7, 5}, {2, 16, 4, 4}, {3, 17, 5, 7}, {1, 1, 9, 9}, {2, 40, 1, 1}, {1, 33, 16, 2}, {0, 3, 4, 4}};
+    static const int64_t DIMS[][4] = {{1, 3, 7, 5},  {2, 16, 4, 4},  {3, 17, 5, 7}, {1, 1, 9, 9},
+                                      {2, 40, 1, 1}, {1, 33, 16, 2}, {0, 3, 4, 4}};
     for (size_t d = 0; d < IT_LEN(DIMS); d++)
         for (int type = 0; type < IT_TYPE_COUNT; type++) {
             it_tensor a = {.type = (it_type)type, .rank = 4}, b, c;
@@ -122,8 +123,10 @@ static void mixes_layouts(void **state)
             }
     const it_value *order[] = {in, conv, relu, sum, flat};
     assert_int_equal(s.len, 5);
-    for (int i = 0; i < 5; i++) assert_ptr_equal(s.v[i], order[i]);
-    assert_true(s.layout[0] == IT_PLAIN && s.layout[1] == IT_NHWC && s.layout[2] == IT_NHWC && s.layout[3] == IT_NHWC && s.layout[4] == IT_PLAIN);
+    for (int i = 0; i < 5; i++)
+        assert_ptr_equal(s.v[i], order[i]);
+    const it_layout layouts[] = {IT_PLAIN, IT_NHWC, IT_NHWC, IT_NHWC, IT_PLAIN};
+    assert_memory_equal(s.layout, layouts, sizeof layouts);
     it_exec_free(e);
 }
 
@@ -418,8 +421,9 @@ static void threads_share_a_graph(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(converts_layouts), T(mixes_layouts),      T(keeps_what_is_still_read), T(outputs_are_its_own),  T(uses_blocks_again), T(batch_may_change),
-        T(shape_from_content), T(clamps),           T(reports_errors),           T(allocation_failures), T(threads_share_a_graph),
+        T(converts_layouts),  T(mixes_layouts),    T(keeps_what_is_still_read), T(outputs_are_its_own),
+        T(uses_blocks_again), T(batch_may_change), T(shape_from_content),       T(clamps),
+        T(reports_errors),    T(allocation_failures), T(threads_share_a_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

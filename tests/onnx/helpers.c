@@ -130,7 +130,8 @@ Onnx__ValueInfoProto *build_input(build *b, const char *name, int type, int rank
         Onnx__TensorShapeProto__Dimension *d;
         NEW(b, d);
         onnx__tensor_shape_proto__dimension__init(d);
-        d->value_case = dims[i] == -1 ? ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM : ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+        d->value_case =
+            dims[i] == -1 ? ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM : ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
         if (dims[i] == -1)
             d->dim_param = "N";
         else

@@ -26,7 +26,8 @@ Onnx__AttributeProto *build_attr(build *b, Onnx__NodeProto *n, const char *name,
 Onnx__TensorProto *build_tensor(build *b, const char *name, int type, int rank, const int64_t *dims);
 void build_raw(Onnx__TensorProto *t, const void *data, size_t bytes);
 Onnx__TensorProto *build_init(build *b, const char *name, int type, int rank, const int64_t *dims, const void *data, size_t bytes);
-Onnx__ValueInfoProto *build_input(build *b, const char *name, int type, int rank, const int64_t *dims); /* -1: symbolic "N"; rank -1: no shape */
+Onnx__ValueInfoProto *build_input(build *b, const char *name, int type, int rank,
+                                  const int64_t *dims); /* -1: symbolic "N"; rank -1: no shape */
 void build_output(build *b, const char *name);
 void build_external(build *b, Onnx__TensorProto *t, const char *location, const char *offset, const char *length); /* NULL: left out */
 /* The model's bytes, in the builder's arena. */

@@ -286,7 +286,8 @@ static void cut_and_changed(void **state)
     build_relu(&b);
     build_init(&b, "w", 1, 2, (int64_t[]){2, 2}, w, sizeof w);
     build_node(&b, "MatMul", "m", "y,w", "m");
-    Onnx__AttributeProto *a = build_attr(&b, build_node(&b, "Transpose", "t", "m", "t"), "perm", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
+    Onnx__AttributeProto *a =
+        build_attr(&b, build_node(&b, "Transpose", "t", "m", "t"), "perm", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
     a->n_ints = 2;
     a->ints = (int64_t[]){1, 0};
     build_output(&b, "t");

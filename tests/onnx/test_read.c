@@ -248,7 +248,8 @@ static void external(void **state)
         {"/etc/hostname", NULL, NULL, "below the model", INTACT_E_FORMAT},  {"outer", NULL, NULL, "leads out", INTACT_E_FORMAT},
         {"missing", NULL, NULL, "missing", INTACT_E_IO},                    {"weights.bin", "16", NULL, "of a file of 20", INTACT_E_FORMAT},
         {"weights.bin", "18446744073709551612", NULL, "of a file of 20", INTACT_E_FORMAT},
-        {"weights.bin", NULL, "12", "needs 8", INTACT_E_FORMAT},            {"weights.bin", "-4", NULL, "must be a number", INTACT_E_FORMAT},
+        {"weights.bin", NULL, "12", "needs 8", INTACT_E_FORMAT},
+        {"weights.bin", "-4", NULL, "must be a number", INTACT_E_FORMAT},
         {"weights.bin", "4x", NULL, "must be a number", INTACT_E_FORMAT},   {"", NULL, NULL, "without a location", INTACT_E_FORMAT},
         {".", NULL, NULL, "", INTACT_E_IO},
     };
@@ -337,7 +338,8 @@ static void allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(basics),          cmocka_unit_test(constants),   cmocka_unit_test(constant_attributes), cmocka_unit_test(tensor_types),
+        cmocka_unit_test(basics),          cmocka_unit_test(constants),   cmocka_unit_test(constant_attributes),
+        cmocka_unit_test(tensor_types),
         cmocka_unit_test(zero_sizes_and_bools), cmocka_unit_test(optional_inputs), cmocka_unit_test(old_opsets), cmocka_unit_test(external),
         cmocka_unit_test(from_a_file),     cmocka_unit_test(allocation_failures),
     };

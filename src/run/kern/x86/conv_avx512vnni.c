@@ -44,7 +44,15 @@ static inline __attribute__((always_inline)) void epi_pixels(const int nv, const
         c[i] = epi512_open(consts + i * VL, consts + (nv + i) * VL);
     epi512_pack k = epi512_pack_open(e);
     __mmask64 keep = epi512_first(channels);
-    for (uint32_t i = 0; i < px; i++, acc += nv * VL, y += y_pixel_bytes) {
+    uint32_t i = 0;
+    if (nv < 3 && !wide)
+        for (uint32_t joined = 4 / nv; i + joined <= px; i += joined, acc += 4 * VL, y += joined * y_pixel_bytes) {
+            __m512i q[4];
+            for (int j = 0; j < 4; j++)
+                q[j] = general ? epi512_general(V_LOAD(acc + j * VL), &c[j % nv]) : epi512_fast(V_LOAD(acc + j * VL), &c[j % nv]);
+            epi512_store_u8_joined(nv, &k, q, y, y_pixel_bytes, channels);
+        }
+    for (; i < px; i++, acc += nv * VL, y += y_pixel_bytes) {
         __m512i q[4];
         for (int j = 0; j < nv; j++)
             q[j] = general ? epi512_general(V_LOAD(acc + j * VL), &c[j]) : epi512_fast(V_LOAD(acc + j * VL), &c[j]);

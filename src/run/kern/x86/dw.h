@@ -10,7 +10,8 @@
 ** Taps are grouped in their order; for 3-wide rows of stride 1, where the level has pairs, a group is a row, stored twice
 ** (w0 w1 w2 0 and 0 w0 w1 w2) for the two output pixels that its four inputs serve.
 **
-** A unit is a slab of blocks over a band of rows, copied to scratch as (rows, columns, slab) with the padding in place. */
+** A unit is a slab of blocks over a band of rows. Scratch is a ring of the input rows that one output row needs, each (columns, slab)
+** with the padding in place; going down a band, only new rows are copied. */
 #ifndef IT_KERN_X86_DW_H
 #define IT_KERN_X86_DW_H
 
@@ -19,14 +20,14 @@
 enum {
     DW_BLOCK_MAX = 64,
     DW_TAPS_MAX = 1024,
-    DW_BAND_BYTES = 24576, /* of scratch that a band aims at: half of L1 */
-    DW_SLACK = 512         /* behind the last row: a pair's fourth column, a fold's last pixels */
+    DW_TALL = 28,  /* rows of output from which all channels make one slab: bands are units enough */
+    DW_SLACK = 512 /* bytes behind the ring: a pair's fourth column, a fold's last pixels, a block's missing channels */
 };
 
 /* One row of one block: where to read, where to write. */
 typedef struct dw_row {
     const uint8_t *x, *block;
-    const size_t *offset;       /* bytes, of each tap (pair: of each kernel row) from an output pixel's first input */
+    const size_t *offset;       /* bytes from x, of each tap (pair: of each kernel row) */
     bool pair;
     uint32_t kh, groups;
     uint32_t steps;             /* output pixels, or folds of them */
@@ -37,7 +38,7 @@ typedef struct dw_row {
 
 typedef struct dw_level {
     uint32_t lanes, vecs, granule, in_bytes, x_bytes;
-    uint32_t slab;                                     /* blocks, at most */
+    uint32_t slab;                                     /* blocks, at most, where maps are low */
     bool folds, pairs;
     size_t head_bytes;
     void (*pack_head)(void *dst, const int32_t *bias, const int32_t *mult, const int32_t *shift, bool general);
@@ -47,8 +48,9 @@ typedef struct dw_level {
 typedef struct dw_plan {
     bool pair;
     uint32_t block, fold;       /* channels; pixels of a block */
-    uint32_t blocks, slabs, groups;
+    uint32_t blocks, slab /* blocks */, slabs, groups;
     uint32_t band_rows, bands;  /* of one sample */
+    uint32_t span;              /* rows of the ring: what an output row needs */
     size_t px_bytes, row_bytes, columns; /* of scratch */
     size_t group_bytes, block_bytes;
 } dw_plan;
@@ -60,18 +62,17 @@ static inline dw_plan dw_plan_of(const dw_level *v, const it_conv_geom *g)
         p.fold = p.block / g->in_c;
     p.pair = v->pairs && p.fold == 1 && g->kw == 3 && g->stride_w == 1 && g->dil_w == 1;
     p.blocks = (g->in_c + p.block - 1) / p.block;
-    p.slabs = (p.blocks + v->slab - 1) / v->slab;
+    p.slab = g->out_h >= DW_TALL || p.blocks < v->slab ? p.blocks : v->slab;
+    p.slabs = (p.blocks + p.slab - 1) / p.slab;
     p.groups = p.pair ? 2 * g->kh : (g->kh * g->kw + v->granule - 1) / v->granule;
     p.columns = (size_t)(g->out_w - 1) * g->stride_w + (size_t)(g->kw - 1) * g->dil_w + 1;
-    p.px_bytes = v->x_bytes * (p.fold > 1 ? g->in_c : (p.blocks < v->slab ? p.blocks : v->slab) * (size_t)p.block);
+    p.px_bytes = v->x_bytes * (p.slabs == 1 ? g->in_c : p.slab * (size_t)p.block);
     p.row_bytes = p.columns * p.px_bytes;
     p.group_bytes = (size_t)p.block * 4;
     p.block_bytes = v->head_bytes + p.groups * p.group_bytes;
-    size_t rows = DW_BAND_BYTES / p.row_bytes, span = (size_t)(g->kh - 1) * g->dil_h + 1;
-    size_t fit = rows > span ? (rows - span) / g->stride_h + 1 : 1;
-    if (fit < 4)
-        fit = 4; /* else the halo is most of the copy */
-    p.bands = fit >= g->out_h ? 1 : (uint32_t)((g->out_h + fit - 1) / fit);
+    p.span = (g->kh - 1) * g->dil_h + 1;
+    p.band_rows = g->out_h >= 2 * DW_TALL ? DW_TALL / 2 : p.slabs < 4 && g->out_h < 8 ? (g->out_h + 1) / 2 : 7;
+    p.bands = (g->out_h + p.band_rows - 1) / p.band_rows;
     p.band_rows = (g->out_h + p.bands - 1) / p.bands;
     p.bands = (g->out_h + p.band_rows - 1) / p.band_rows;
     return p;
@@ -94,15 +95,10 @@ static inline uint32_t dw_units(const dw_level *v, const it_conv_geom *g, uint32
     return batch * p.bands * p.slabs;
 }
 
-static inline size_t dw_rows_in(const it_conv_geom *g, uint32_t rows)
-{
-    return (size_t)(rows - 1) * g->stride_h + (size_t)(g->kh - 1) * g->dil_h + 1;
-}
-
 static inline size_t dw_scratch_bytes(const dw_level *v, const it_conv_geom *g)
 {
     dw_plan p = dw_plan_of(v, g);
-    return dw_rows_in(g, p.band_rows) * p.row_bytes + DW_SLACK;
+    return p.span * p.row_bytes + DW_SLACK;
 }
 
 /* The tap that stands in place j of a group; kh * kw: none. */
@@ -153,60 +149,65 @@ static inline void dw_pack(const dw_level *v, const it_conv_geom *g, const it_ep
         dw_pack_block(v, &p, g, e, w, b, (uint8_t *)dst + b * p.block_bytes);
 }
 
-/* Input rows [ih, ih + rows), channels [c, c + n) of each pixel, padding in place. */
-static inline void dw_copy(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const uint8_t *x, int64_t ih, size_t rows, size_t c,
-                           size_t n, uint8_t *dst)
+/* Input row ih, channels [c, c + n) of each pixel, padding in place. */
+static inline void dw_copy_row(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const uint8_t *x, int64_t ih, size_t c, size_t n,
+                               uint8_t *dst)
 {
     size_t left = g->pad_l < p->columns ? g->pad_l : p->columns, px = p->px_bytes / v->x_bytes;
     size_t mid = p->columns - left < g->in_w ? p->columns - left : g->in_w, right = p->columns - left - mid;
-    for (size_t r = 0; r < rows; r++, ih++, dst += p->row_bytes) {
-        if (ih < 0 || ih >= g->in_h) {
-            fill_zero(dst, g->in_zero, p->columns * px, v->x_bytes);
-            continue;
-        }
-        const uint8_t *src = x + ((size_t)ih * g->in_w * g->in_c + c) * v->in_bytes;
-        fill_zero(dst, g->in_zero, left * px, v->x_bytes);
-        if (n == px && n == g->in_c)
-            copy_in(dst + left * p->px_bytes, src, mid * n, v->in_bytes, v->x_bytes);
-        else
-            for (size_t i = 0; i < mid; i++)
-                DW_COPY_PX(dst + (left + i) * p->px_bytes, src + i * g->in_c * v->in_bytes, n, v);
-        fill_zero(dst + (left + mid) * p->px_bytes, g->in_zero, right * px, v->x_bytes);
+    if (ih < 0 || ih >= g->in_h) {
+        fill_zero(dst, g->in_zero, p->columns * px, v->x_bytes);
+        return;
     }
+    const uint8_t *src = x + ((size_t)ih * g->in_w * g->in_c + c) * v->in_bytes;
+    fill_zero(dst, g->in_zero, left * px, v->x_bytes);
+    if (n == px && n == g->in_c)
+        copy_in(dst + left * p->px_bytes, src, mid * n, v->in_bytes, v->x_bytes);
+    else
+        for (size_t i = 0; i < mid; i++)
+            DW_COPY_PX(dst + (left + i) * p->px_bytes, src + i * g->in_c * v->in_bytes, n, v);
+    fill_zero(dst + (left + mid) * p->px_bytes, g->in_zero, right * px, v->x_bytes);
 }
 
-/* Those of a group's missing taps point at the first tap, where zero weights wait. */
-static inline void dw_offsets(const dw_level *v, const dw_plan *p, const it_conv_geom *g, size_t *offset)
+/* Offsets of the taps of an output row whose first input row is in slot `first` of the ring. Those of a group's missing taps point at
+** the first tap, where zero weights wait. */
+static inline void dw_offsets(const dw_level *v, const dw_plan *p, const it_conv_geom *g, uint32_t first, size_t *offset)
 {
-    if (p->pair)
-        for (uint32_t h = 0; h < g->kh; h++)
-            offset[h] = h * g->dil_h * p->row_bytes;
-    else
-        for (uint32_t t = 0; t < p->groups * v->granule; t++)
-            offset[t] = t < g->kh * g->kw ? t / g->kw * g->dil_h * p->row_bytes + t % g->kw * g->dil_w * p->px_bytes : 0;
+    size_t *o = offset;
+    for (uint32_t h = 0; h < g->kh; h++) {
+        size_t row = (first + h * g->dil_h) % p->span * p->row_bytes;
+        for (uint32_t w = 0; w < (p->pair ? 1 : g->kw); w++)
+            *o++ = row + w * g->dil_w * p->px_bytes;
+    }
+    while (!p->pair && o < offset + p->groups * v->granule)
+        *o++ = offset[0];
 }
 
 static inline void dw_unit(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed,
-                           const uint8_t *x, uint8_t *y, uint32_t unit, const size_t *offset, uint8_t *scratch)
+                           const uint8_t *x, uint8_t *y, uint32_t unit, uint8_t *ring)
 {
     uint32_t slab = unit % p->slabs, band = unit / p->slabs % p->bands, sample = unit / p->slabs / p->bands;
-    uint32_t oh = band * p->band_rows, rows = g->out_h - oh < p->band_rows ? g->out_h - oh : p->band_rows;
-    uint32_t first = slab * v->slab, last = first + v->slab < p->blocks ? first + v->slab : p->blocks;
+    uint32_t oh = band * p->band_rows, oh_end = oh + p->band_rows < g->out_h ? oh + p->band_rows : g->out_h;
+    uint32_t first = slab * p->slab, last = first + p->slab < p->blocks ? first + p->slab : p->blocks;
     uint32_t c = first * p->block, n = g->in_c - c < (last - first) * p->block ? g->in_c - c : (last - first) * p->block;
-    size_t bytes = e->out == INTACT_S16 ? 2 : 1;
-    dw_copy(v, p, g, x + (size_t)sample * g->in_h * g->in_w * g->in_c * v->in_bytes, (int64_t)oh * g->stride_h - g->pad_t,
-            dw_rows_in(g, rows), c, n, scratch);
-    y += ((size_t)sample * g->out_h + oh) * g->out_w * g->out_c * bytes;
-    for (uint32_t b = first; b < last; b++) {
-        dw_row r = { .block = packed + b * p->block_bytes, .offset = offset, .pair = p->pair, .kh = g->kh, .groups = p->groups };
-        r.n = p->fold > 1 || g->in_c - b * p->block > p->block ? p->block : g->in_c - b * p->block;
-        r.n_last = g->out_w % p->fold ? g->out_w % p->fold * g->out_c : r.n;
-        r.steps = (g->out_w + p->fold - 1) / p->fold;
-        r.x_step = p->fold * g->stride_w * p->px_bytes;
-        r.y_step = p->fold * g->out_c * bytes;
-        for (uint32_t i = 0; i < rows; i++) {
-            r.x = scratch + i * g->stride_h * p->row_bytes + (size_t)(b - first) * p->block * v->x_bytes;
-            r.y = y + ((size_t)i * g->out_w * g->out_c + (size_t)b * p->block) * bytes;
+    size_t bytes = e->out == INTACT_S16 ? 2 : 1, offset[DW_TAPS_MAX];
+    uint64_t next = (uint64_t)oh * g->stride_h; /* the first row, counted from -pad_t, that was not copied yet */
+    x += (size_t)sample * g->in_h * g->in_w * g->in_c * v->in_bytes;
+    dw_row r = { .offset = offset, .pair = p->pair, .kh = g->kh, .groups = p->groups };
+    r.steps = (g->out_w + p->fold - 1) / p->fold;
+    r.x_step = p->fold * g->stride_w * p->px_bytes;
+    r.y_step = p->fold * g->out_c * bytes;
+    for (; oh < oh_end; oh++) {
+        uint64_t top = (uint64_t)oh * g->stride_h;
+        for (next = next < top ? top : next; next < top + p->span; next++)
+            dw_copy_row(v, p, g, x, (int64_t)next - g->pad_t, c, n, ring + next % p->span * p->row_bytes);
+        dw_offsets(v, p, g, (uint32_t)(top % p->span), offset);
+        for (uint32_t b = first; b < last; b++) {
+            r.block = packed + b * p->block_bytes;
+            r.n = p->fold > 1 || g->in_c - b * p->block > p->block ? p->block : g->in_c - b * p->block;
+            r.n_last = g->out_w % p->fold ? g->out_w % p->fold * g->out_c : r.n;
+            r.x = ring + (size_t)(b - first) * p->block * v->x_bytes;
+            r.y = y + (((size_t)sample * g->out_h + oh) * g->out_w * g->out_c + (size_t)b * p->block) * bytes;
             v->row(&r, e);
         }
     }
@@ -216,10 +217,8 @@ static inline void dw_run(const dw_level *v, const it_conv_geom *g, const it_epi
                           uint32_t unit_begin, uint32_t unit_end, void *scratch)
 {
     dw_plan p = dw_plan_of(v, g);
-    size_t offset[DW_TAPS_MAX];
-    dw_offsets(v, &p, g, offset);
     for (uint32_t u = unit_begin; u < unit_end; u++)
-        dw_unit(v, &p, g, e, packed, x, y, u, offset, scratch);
+        dw_unit(v, &p, g, e, packed, x, y, u, scratch);
 }
 
 /* The functions of a kernel at a level, all but can(). */

@@ -21,7 +21,7 @@ enum {
     TILE_PX_MAX = 12,   /* pixels of a tile */
     TILE_VEC_MAX = 4,
     TILE_ACC_MAX = 24,  /* accumulator vectors of a tile */
-    TILE_GROUP = 4,     /* tiles whose accumulators are requantized together */
+    TILE_GROUP = 8,     /* tiles whose accumulators are requantized together */
     TILE_HEAD = 64,     /* bytes of a panel's flags */
     TILE_SLACK = 64,    /* bytes behind a copied band that a run's filled end may read */
     TILE_BAND_PX = 192, /* pixels that a band aims at: the copied halo stays small, the band in L2 and the units many */
