@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_itm.c: any bytes as a program. Totals, checksums and section offsets are put right first, so that changes reach the deep checks
-** instead of dying at the first one; some inputs are taken as they come. What loads and is small is run at the best level and in plain C. */
+** instead of dying at the first one; some inputs are taken as they come. What loads and is small is run at the best level and in plain C.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +54,8 @@ static void ports_release(ports *p)
 }
 
 /* Buffers for inputs or outputs; false when one is large. Filled with a pattern. */
-static bool ports_init(ports *to, const intact_program *p, uint32_t n, intact_status (*get)(const intact_program *, uint32_t, intact_port *))
+static bool ports_init(ports *to, const intact_program *p, uint32_t n,
+                       intact_status (*get)(const intact_program *, uint32_t, intact_port *))
 {
     *to = (ports){ .len = 0 };
     for (; to->len < n; to->len++) {
@@ -128,8 +130,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const intact_alloc little = { grow_little, NULL };
     if (size == 0)
         return 0;
-    uint8_t *b = aligned_alloc(64, it_round_up(size, 64));
-    memcpy(b, data, size);
+    void *block;
+    if (posix_memalign(&block, 64, size) != 0) /* not a byte more than size: reading past the end is seen */
+        return 0;
+    uint8_t *b = memcpy(block, data, size);
     if (data[size - 1] % 8 != 7)
         mend(b, size);
     intact_program *best = NULL, *plain = NULL;

@@ -174,7 +174,8 @@ intact_status it_itm_write_memory(const it_prog *p, const intact_alloc *a, void 
     put_sections(&o, p, sections);
     const size_t total = o.at;
     if (sections[IT_ITM_STRINGS].bytes > UINT32_MAX)
-        return it_fail(err, INTACT_E_UNSUPPORTED, "program", "names of %zu bytes; at most 2^32-1 fit into a program", sections[IT_ITM_STRINGS].bytes);
+        return it_fail(err, INTACT_E_UNSUPPORTED, "program", "names of %zu bytes; at most 2^32-1 fit into a program",
+                       sections[IT_ITM_STRINGS].bytes);
     o.data = it_alloc_zero(a, total);
     if (!o.data)
         return it_fail_nomem(err, "program file", total);

@@ -30,8 +30,14 @@ static intact_status add_prepare(it_prep *prep, const it_prog *p, const it_pinst
     const it_add_args *g = i->args;
     add_state *s;
     IT_STATE_NEW(prep, s, i, err);
-    s->k = (it_add_consts){ .z_a = a->zero_point, .z_b = b->zero_point, .m_a = g->m_a, .m_b = g->m_b, .shift = (int32_t)g->shift, .z_y = y->zero_point,
-                            .lo = g->lo, .hi = g->hi };
+    s->k = (it_add_consts){ .z_a = a->zero_point,
+                            .z_b = b->zero_point,
+                            .m_a = g->m_a,
+                            .m_b = g->m_b,
+                            .shift = (int32_t)g->shift,
+                            .z_y = y->zero_point,
+                            .lo = g->lo,
+                            .hi = g->hi };
     s->c = it_broadcast_of(a, b);
     s->a = a->type;
     s->b = b->type;
@@ -45,8 +51,8 @@ static intact_status add_prepare(it_prep *prep, const it_prog *p, const it_pinst
 }
 
 /* |a - z_a| < 2^16 and |m| < 2^31: the sum of both products and the rounding term is below 2^62. */
-IT_INLINE void add_row_as(const add_state *s, const void *a, size_t a_at, const void *b, size_t b_at, void *y, size_t n, intact_type ta, intact_type tb,
-                          intact_type ty)
+IT_INLINE void add_row_as(const add_state *s, const void *a, size_t a_at, const void *b, size_t b_at, void *y, size_t n, intact_type ta,
+                          intact_type tb, intact_type ty)
 {
     const it_add_consts k = s->k;
     const int64_t half = (int64_t)1 << (k.shift - 1);

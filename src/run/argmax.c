@@ -18,7 +18,8 @@ static intact_status argmax_check(const it_prog *p, const it_pinstr *i, intact_e
     IT_TRY(it_check_type(i, "x", x, IT_ON_CODES, err));
     IT_TRY(it_check_type(i, "y", y, 1u << INTACT_S32, err));
     if (x->rank < 2 || it_ptensor_elements(y) != it_ptensor_elements(x) / x->dims[x->rank - 1])
-        return it_check_fail(i, INTACT_E_SHAPE, err, "x has %u dimensions and y %" PRIu64 " elements; y needs one for each position but the last dimension",
+        return it_check_fail(i, INTACT_E_SHAPE, err,
+                             "x has %u dimensions and y %" PRIu64 " elements; y needs one for each position but the last dimension",
                              x->rank, it_ptensor_elements(y));
     return INTACT_OK;
 }

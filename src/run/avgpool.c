@@ -39,7 +39,8 @@ static intact_status avgpool_check(const it_prog *p, const it_pinstr *i, intact_
     IT_TRY(it_check_window(i, "width", &(it_window){ xs[1], ys[1], a->kw, a->stride_w, 1, a->pad_l, a->pad_r }, err));
     uint64_t taps = (uint64_t)a->kh * a->kw, taps_max = x->type == INTACT_U8 ? 1u << 23 : 1u << 16; /* sums below 2^31 */
     if (taps > taps_max)
-        return it_check_fail(i, INTACT_E_UNSUPPORTED, err, "a window of %" PRIu64 " elements; at most %" PRIu64 " fit into 32-bit sums", taps, taps_max);
+        return it_check_fail(i, INTACT_E_UNSUPPORTED, err, "a window of %" PRIu64 " elements; at most %" PRIu64 " fit into 32-bit sums",
+                             taps, taps_max);
     uint64_t len = it_const(p, a->mult)->len == 1 ? 1 : taps;
     return it_check_scales(p, i, a->mult, a->shift, len, false, err);
 }

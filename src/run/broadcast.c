@@ -10,7 +10,8 @@ intact_status it_broadcast_check(const it_pinstr *i, const it_ptensor *a, const 
         return it_check_fail(i, INTACT_E_SHAPE, err, "a has %u dimensions, b %u; they must be as many", a->rank, b->rank);
     for (uint32_t k = 0; k < a->rank; k++)
         if (b->dims[k] != a->dims[k] && b->dims[k] != 1)
-            return it_check_fail(i, INTACT_E_SHAPE, err, "dimension %u is %u in a, %u in b; b needs the same or 1", k, a->dims[k], b->dims[k]);
+            return it_check_fail(i, INTACT_E_SHAPE, err, "dimension %u is %u in a, %u in b; b needs the same or 1", k, a->dims[k],
+                                 b->dims[k]);
     return INTACT_OK;
 }
 

@@ -36,16 +36,19 @@ intact_status it_check_same_shape(const it_pinstr *i, const it_ptensor *x, const
         return it_check_fail(i, INTACT_E_SHAPE, err, "x has %u dimensions, y %u; they must be the same", x->rank, y->rank);
     for (uint32_t k = 0; k < x->rank; k++)
         if (x->dims[k] != y->dims[k])
-            return it_check_fail(i, INTACT_E_SHAPE, err, "dimension %u is %u in x, %u in y; they must be the same", k, x->dims[k], y->dims[k]);
+            return it_check_fail(i, INTACT_E_SHAPE, err, "dimension %u is %u in x, %u in y; they must be the same", k, x->dims[k],
+                                 y->dims[k]);
     return INTACT_OK;
 }
 
 intact_status it_check_same_codes(const it_pinstr *i, const it_ptensor *x, const it_ptensor *y, intact_error *err)
 {
     if (x->type != y->type)
-        return it_check_fail(i, INTACT_E_SHAPE, err, "x is %s, y %s; this instruction copies codes", type_name(x->type), type_name(y->type));
+        return it_check_fail(i, INTACT_E_SHAPE, err, "x is %s, y %s; this instruction copies codes", type_name(x->type),
+                             type_name(y->type));
     if (x->zero_point != y->zero_point)
-        return it_check_fail(i, INTACT_E_SHAPE, err, "zero points %d and %d differ; this instruction copies codes", x->zero_point, y->zero_point);
+        return it_check_fail(i, INTACT_E_SHAPE, err, "zero points %d and %d differ; this instruction copies codes", x->zero_point,
+                             y->zero_point);
     if (x->scale_bits != y->scale_bits)
         return it_check_fail(i, INTACT_E_SHAPE, err, "scales (bits 0x%08x and 0x%08x) differ; this instruction copies codes", x->scale_bits,
                              y->scale_bits);
@@ -60,16 +63,18 @@ intact_status it_check_clamp(const it_pinstr *i, const it_ptensor *y, int32_t lo
     return INTACT_OK;
 }
 
-intact_status it_check_const(const it_prog *p, const it_pinstr *i, const char *what, uint32_t c, intact_type type, uint64_t len, intact_error *err)
+intact_status it_check_const(const it_prog *p, const it_pinstr *i, const char *what, uint32_t c, intact_type type, uint64_t len,
+                             intact_error *err)
 {
     const it_pconst *k = it_const(p, c);
     if (k->type != type || k->len != len)
-        return it_check_fail(i, INTACT_E_SHAPE, err, "%s is %" PRIu64 " x %s; %" PRIu64 " x %s is needed", what, k->len, type_name(k->type), len,
-                             type_name(type));
+        return it_check_fail(i, INTACT_E_SHAPE, err, "%s is %" PRIu64 " x %s; %" PRIu64 " x %s is needed", what, k->len, type_name(k->type),
+                             len, type_name(type));
     return INTACT_OK;
 }
 
-intact_status it_check_scales(const it_prog *p, const it_pinstr *i, uint32_t mult, uint32_t shift, uint64_t len, bool acc64, intact_error *err)
+intact_status it_check_scales(const it_prog *p, const it_pinstr *i, uint32_t mult, uint32_t shift, uint64_t len, bool acc64,
+                              intact_error *err)
 {
     IT_TRY(it_check_const(p, i, "mult", mult, INTACT_S32, len, err));
     IT_TRY(it_check_const(p, i, "shift", shift, INTACT_S32, len, err));
@@ -90,12 +95,14 @@ intact_status it_check_window(const it_pinstr *i, const char *what, const it_win
     /* every term is below 2^31 * 2^24 or so: no overflow in 64 bits */
     uint64_t padded = (uint64_t)w->in + w->before + w->after, reach = (uint64_t)w->dil * (w->k - 1) + 1;
     if (padded >= 1u << 30)
-        return it_check_fail(i, INTACT_E_UNSUPPORTED, err, "%s %u with padding %u and %u; the sum must be below 2^30", what, w->in, w->before, w->after);
+        return it_check_fail(i, INTACT_E_UNSUPPORTED, err, "%s %u with padding %u and %u; the sum must be below 2^30", what, w->in,
+                             w->before, w->after);
     if (reach > padded)
         return it_check_fail(i, INTACT_E_SHAPE, err, "the window spans %" PRIu64 " but %s with padding is %" PRIu64, reach, what, padded);
     uint64_t out = (padded - reach) / w->stride + 1;
     if (out != w->out)
-        return it_check_fail(i, INTACT_E_SHAPE, err, "%s of y is %u; input %u, window %u, stride %u, dilation %u, padding %u and %u give %" PRIu64,
-                             what, w->out, w->in, w->k, w->stride, w->dil, w->before, w->after, out);
+        return it_check_fail(i, INTACT_E_SHAPE, err,
+                             "%s of y is %u; input %u, window %u, stride %u, dilation %u, padding %u and %u give %" PRIu64, what, w->out,
+                             w->in, w->k, w->stride, w->dil, w->before, w->after, out);
     return INTACT_OK;
 }

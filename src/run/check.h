@@ -14,7 +14,8 @@
 #define IT_CODE_HI 32767
 #define IT_EXTENT_MAX (1 << 24) /* of a kernel, stride, dilation or pad; with it_check_window no index leaves 32 bits */
 
-INTACT_MUST_USE intact_status it_check_fail(const it_pinstr *i, intact_status code, intact_error *err, const char *fmt, ...) IT_PRINTF(4, 5);
+INTACT_MUST_USE intact_status it_check_fail(const it_pinstr *i, intact_status code, intact_error *err, const char *fmt, ...)
+    IT_PRINTF(4, 5);
 
 /* Type of t is one of the mask's; what is "x", "y". */
 INTACT_MUST_USE intact_status it_check_type(const it_pinstr *i, const char *what, const it_ptensor *t, uint32_t mask, intact_error *err);
@@ -23,8 +24,8 @@ INTACT_MUST_USE intact_status it_check_same_shape(const it_pinstr *i, const it_p
 INTACT_MUST_USE intact_status it_check_same_codes(const it_pinstr *i, const it_ptensor *x, const it_ptensor *y, intact_error *err);
 /* lo <= hi, both codes of y. */
 INTACT_MUST_USE intact_status it_check_clamp(const it_pinstr *i, const it_ptensor *y, int32_t lo, int32_t hi, intact_error *err);
-INTACT_MUST_USE intact_status it_check_const(const it_prog *p, const it_pinstr *i, const char *what, uint32_t c, intact_type type, uint64_t len,
-                                             intact_error *err);
+INTACT_MUST_USE intact_status it_check_const(const it_prog *p, const it_pinstr *i, const char *what, uint32_t c, intact_type type,
+                                             uint64_t len, intact_error *err);
 /* mult and shift of len entries: m = 0 or 2^30 <= m < 2^31 (acc64: |m| < 2^15), 1 <= s <= 62. */
 INTACT_MUST_USE intact_status it_check_scales(const it_prog *p, const it_pinstr *i, uint32_t mult, uint32_t shift, uint64_t len, bool acc64,
                                               intact_error *err);

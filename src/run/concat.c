@@ -32,7 +32,8 @@ static intact_status concat_check(const it_prog *p, const it_pinstr *i, intact_e
         sum += x->dims[a->axis];
     }
     if (sum != y->dims[a->axis])
-        return it_check_fail(i, INTACT_E_SHAPE, err, "dimension %u of y is %u; the inputs add up to %llu", a->axis, y->dims[a->axis], (unsigned long long)sum);
+        return it_check_fail(i, INTACT_E_SHAPE, err, "dimension %u of y is %u; the inputs add up to %llu", a->axis, y->dims[a->axis],
+                             (unsigned long long)sum);
     return INTACT_OK;
 }
 
@@ -78,8 +79,8 @@ static void concat_rows(void *work, uint32_t begin, uint32_t end, uint32_t threa
     const concat_state *s = w->state;
     (void)thread;
     for (uint32_t k = 0; k < s->in_len; k++)
-        copy_runs((uint8_t *)w->f->out[0] + begin * s->run_bytes + s->at[k], s->run_bytes, (const uint8_t *)w->f->in[k] + begin * s->bytes[k], s->bytes[k],
-                  end - begin);
+        copy_runs((uint8_t *)w->f->out[0] + begin * s->run_bytes + s->at[k], s->run_bytes,
+                  (const uint8_t *)w->f->in[k] + begin * s->bytes[k], s->bytes[k], end - begin);
 }
 
 static void concat_run(const void *state, const it_frame *f)

@@ -46,7 +46,8 @@ static intact_status copy_check(const it_prog *p, const it_pinstr *i, intact_err
                                  it_ptensor_elements(x));
     }
     if (n != it_ptensor_elements(y))
-        return it_check_fail(i, INTACT_E_SHAPE, err, "the dimensions multiply to %" PRIu64 "; y has %" PRIu64 " elements", n, it_ptensor_elements(y));
+        return it_check_fail(i, INTACT_E_SHAPE, err, "the dimensions multiply to %" PRIu64 "; y has %" PRIu64 " elements", n,
+                             it_ptensor_elements(y));
     return INTACT_OK;
 }
 

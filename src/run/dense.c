@@ -7,10 +7,27 @@ static it_mac_desc dense_describe(const it_prog *p, const it_pinstr *i)
 {
     const it_dense_args *a = i->args;
     return (it_mac_desc){
-        .g = { .in_h = 1, .in_w = 1, .in_c = (uint32_t)it_ptensor_elements(it_in(p, i, 0)), .out_h = 1, .out_w = 1,
-               .out_c = (uint32_t)it_ptensor_elements(it_out(p, i, 0)), .group = 1, .kh = 1, .kw = 1, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1,
+        .g = { .in_h = 1,
+               .in_w = 1,
+               .in_c = (uint32_t)it_ptensor_elements(it_in(p, i, 0)),
+               .out_h = 1,
+               .out_w = 1,
+               .out_c = (uint32_t)it_ptensor_elements(it_out(p, i, 0)),
+               .group = 1,
+               .kh = 1,
+               .kw = 1,
+               .stride_h = 1,
+               .stride_w = 1,
+               .dil_h = 1,
+               .dil_w = 1,
                .in_zero = it_in(p, i, 0)->zero_point },
-        .weight = a->weight, .bias = a->bias, .mult = a->mult, .shift = a->shift, .acc64 = a->acc64, .lo = a->lo, .hi = a->hi,
+        .weight = a->weight,
+        .bias = a->bias,
+        .mult = a->mult,
+        .shift = a->shift,
+        .acc64 = a->acc64,
+        .lo = a->lo,
+        .hi = a->hi,
     };
 }
 

@@ -125,8 +125,8 @@ static intact_status read_sections(load_work *w, intact_error *err)
         if (kind != k)
             return fail_at(0, at, err, "section %u is of kind %u; here stands %s (%u)", k, kind, section_name(k), k);
         if (offset != want || offset > w->len || bytes > w->len - offset)
-            return fail_at(0, at, err, "%s at %" PRIu64 " with %" PRIu64 " bytes; it begins at %" PRIu64 " in a file of %zu", section_name(k), offset, bytes,
-                           want, w->len);
+            return fail_at(0, at, err, "%s at %" PRIu64 " with %" PRIu64 " bytes; it begins at %" PRIu64 " in a file of %zu",
+                           section_name(k), offset, bytes, want, w->len);
         if (!all_zero(w->base, end, offset))
             return fail_at(0, end, err, "the bytes between two sections must be zero");
         uint32_t real = it_crc32(w->base + offset, bytes);
@@ -172,7 +172,8 @@ static intact_status read_tensor(load_work *w, it_span *s, intact_error *err)
     uint32_t name = it_span_u32(s), type = it_span_u32(s);
     t.rank = it_span_u32(s);
     if (type > INTACT_S32 || t.rank > INTACT_RANK_MAX)
-        return fail_at(IT_ITM_TENSORS, at, err, "type %u, %u dimensions; types are 0 to 3, dimensions at most %d", type, t.rank, INTACT_RANK_MAX);
+        return fail_at(IT_ITM_TENSORS, at, err, "type %u, %u dimensions; types are 0 to 3, dimensions at most %d", type, t.rank,
+                       INTACT_RANK_MAX);
     t.type = (intact_type)type;
     for (uint32_t k = 0; k < INTACT_RANK_MAX; k++) {
         t.dims[k] = it_span_u32(s);
@@ -210,7 +211,8 @@ static intact_status read_const(load_work *w, it_span *s, uint64_t *end, intact_
         return fail_at(IT_ITM_CONSTS, at, err, "type %u, then %u; types are 0 to 3 and the second word is zero", type, zero);
     const size_t size = intact_type_bytes((intact_type)type);
     if (len == 0 || offset != want || offset > data->len || len > (data->len - offset) / size)
-        return fail_at(IT_ITM_CONSTS, at, err, "%" PRIu64 " elements of %zu bytes at %" PRIu64 "; they begin at %" PRIu64 " in %zu bytes of data", len, size,
+        return fail_at(IT_ITM_CONSTS, at, err,
+                       "%" PRIu64 " elements of %zu bytes at %" PRIu64 "; they begin at %" PRIu64 " in %zu bytes of data", len, size,
                        offset, want, data->len);
     if (!all_zero(data->data, *end, offset))
         return fail_at(IT_ITM_DATA, *end, err, "the bytes between two constants must be zero");
@@ -258,8 +260,8 @@ static intact_status read_instr(load_work *w, it_span *s, uint32_t index, intact
         return it_fail(err, INTACT_E_UNSUPPORTED, i.name, "instruction %u has code %u, which this version does not know", index, code);
     uint64_t words = (uint64_t)i.in_len + i.out_len + i.kind->fields_len;
     if (s->bad || words > (s->len - s->at) / 4)
-        return fail_at(IT_ITM_INSTRS, at, err, "instruction %u (%s) with %u inputs, %u outputs and %u arguments leaves the section", index, i.kind->name,
-                       i.in_len, i.out_len, i.kind->fields_len);
+        return fail_at(IT_ITM_INSTRS, at, err, "instruction %u (%s) with %u inputs, %u outputs and %u arguments leaves the section", index,
+                       i.kind->name, i.in_len, i.out_len, i.kind->fields_len);
     i.in = read_words(w, s, i.in_len);
     i.out = read_words(w, s, i.out_len);
     i.args = it_arena_new(&w->prog->arena, i.kind->args_bytes);
@@ -311,7 +313,8 @@ static intact_status read_all(load_work *w, intact_error *err)
 }
 
 /* The bytes are the map's if there is one. */
-static intact_status load(const void *bytes, size_t len, const it_map *map, const intact_load_options *opt, intact_program **out, intact_error *err)
+static intact_status load(const void *bytes, size_t len, const it_map *map, const intact_load_options *opt, intact_program **out,
+                          intact_error *err)
 {
     static const intact_load_options none = { 0 };
     opt = opt ? opt : &none;
@@ -348,7 +351,8 @@ intact_status intact_program_load(const char *path, const intact_load_options *o
     return st;
 }
 
-intact_status intact_program_load_memory(const void *bytes, size_t len, const intact_load_options *opt, intact_program **out, intact_error *err)
+intact_status intact_program_load_memory(const void *bytes, size_t len, const intact_load_options *opt, intact_program **out,
+                                         intact_error *err)
 {
     if (!bytes || !out)
         return it_fail(err, INTACT_E_ARG, "program", "bytes and out must not be NULL");

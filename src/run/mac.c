@@ -33,7 +33,9 @@ static intact_status check_accumulators(const it_prog *p, const it_pinstr *i, co
         uint64_t sum = d->depthwise ? weight_sum(w, o, d->g.out_c, per_out) : weight_sum(w, o * per_out, 1, per_out);
         uint64_t most = peak * sum + (uint64_t)llabs(bias[o]); /* sum < 2^31 * 2^7 */
         if (most >= limit)
-            return it_check_fail(i, INTACT_E_FORMAT, err, "channel %u can reach %" PRIu64 " (%" PRIu64 " * %" PRIu64 " + |%d|); accumulators must stay below %" PRIu64,
+            return it_check_fail(i, INTACT_E_FORMAT, err,
+                                 "channel %u can reach %" PRIu64 " (%" PRIu64 " * %" PRIu64
+                                 " + |%d|); accumulators must stay below %" PRIu64,
                                  o, most, peak, sum, bias[o], limit);
     }
     return INTACT_OK;
@@ -48,7 +50,8 @@ intact_status it_mac_check(const it_prog *p, const it_pinstr *i, const it_mac_de
     if (d->acc64 && x->type != INTACT_S16)
         return it_check_fail(i, INTACT_E_SHAPE, err, "64-bit accumulators are for s16 inputs");
     size_t per_out, len;
-    if (!it_mul_size(d->g.kh, d->g.kw, &per_out) || !it_mul_size(per_out, d->g.in_c / d->g.group, &per_out) || !it_mul_size(per_out, d->g.out_c, &len))
+    if (!it_mul_size(d->g.kh, d->g.kw, &per_out) || !it_mul_size(per_out, d->g.in_c / d->g.group, &per_out) ||
+        !it_mul_size(per_out, d->g.out_c, &len))
         return it_check_fail(i, INTACT_E_SHAPE, err, "a window of %u x %u over %u channels is too large", d->g.kh, d->g.kw, d->g.in_c);
     IT_TRY(it_check_const(p, i, "weight", d->weight, INTACT_S8, len, err));
     IT_TRY(it_check_const(p, i, "bias", d->bias, INTACT_S32, d->g.out_c, err));
@@ -168,10 +171,30 @@ intact_status it_conv_describe(const it_prog *p, const it_pinstr *i, bool depthw
     if (depthwise ? xs[2] != ys[2] : xs[2] % group != 0 || ys[2] % group != 0)
         return it_check_fail(i, INTACT_E_SHAPE, err, "%u channels become %u in %u groups; both must be multiples", xs[2], ys[2], group);
     *d = (it_mac_desc){
-        .g = { .in_h = xs[0], .in_w = xs[1], .in_c = xs[2], .out_h = ys[0], .out_w = ys[1], .out_c = ys[2], .group = group, .kh = a->kh, .kw = a->kw,
-               .stride_h = a->stride_h, .stride_w = a->stride_w, .dil_h = a->dil_h, .dil_w = a->dil_w, .pad_t = a->pad_t, .pad_l = a->pad_l,
+        .g = { .in_h = xs[0],
+               .in_w = xs[1],
+               .in_c = xs[2],
+               .out_h = ys[0],
+               .out_w = ys[1],
+               .out_c = ys[2],
+               .group = group,
+               .kh = a->kh,
+               .kw = a->kw,
+               .stride_h = a->stride_h,
+               .stride_w = a->stride_w,
+               .dil_h = a->dil_h,
+               .dil_w = a->dil_w,
+               .pad_t = a->pad_t,
+               .pad_l = a->pad_l,
                .in_zero = x->zero_point },
-        .weight = a->weight, .bias = a->bias, .mult = a->mult, .shift = a->shift, .acc64 = a->acc64, .lo = a->lo, .hi = a->hi, .depthwise = depthwise,
+        .weight = a->weight,
+        .bias = a->bias,
+        .mult = a->mult,
+        .shift = a->shift,
+        .acc64 = a->acc64,
+        .lo = a->lo,
+        .hi = a->hi,
+        .depthwise = depthwise,
     };
     return INTACT_OK;
 }

@@ -119,10 +119,12 @@ static void maxpool_rows(void *work, uint32_t begin, uint32_t end, uint32_t thre
 {
     const it_work *w = work;
     const maxpool_state *s = w->state;
-    const size_t bytes = intact_type_bytes(s->type), x_bytes = (size_t)s->x[0] * s->x[1] * s->x[2] * bytes, y_row = (size_t)s->y[1] * s->y[2];
+    const size_t bytes = intact_type_bytes(s->type), x_bytes = (size_t)s->x[0] * s->x[1] * s->x[2] * bytes,
+                 y_row = (size_t)s->y[1] * s->y[2];
     for (uint64_t r = begin; r < end; r++) {
         uint8_t *y = (uint8_t *)w->f->out[0] + r * y_row * bytes;
-        const uint8_t *row = reduce_rows(s, (const uint8_t *)w->f->in[0] + r / s->y[0] * x_bytes, (uint32_t)(r % s->y[0]), it_scratch(w->f, thread));
+        const uint8_t *row =
+            reduce_rows(s, (const uint8_t *)w->f->in[0] + r / s->y[0] * x_bytes, (uint32_t)(r % s->y[0]), it_scratch(w->f, thread));
         if (row)
             reduce_columns(s, row, y);
         else

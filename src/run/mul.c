@@ -45,8 +45,8 @@ static intact_status mul_prepare(it_prep *prep, const it_prog *p, const it_pinst
 }
 
 /* |a - z_a| < 2^15, so the product of both is below 2^30; times |m| < 2^31 and plus the rounding term of 2^61 it stays below 2^62. */
-IT_INLINE void mul_row_as(const mul_state *s, const void *a, size_t a_at, const void *b, size_t b_at, void *y, size_t n, intact_type ta, intact_type tb,
-                          intact_type ty)
+IT_INLINE void mul_row_as(const mul_state *s, const void *a, size_t a_at, const void *b, size_t b_at, void *y, size_t n, intact_type ta,
+                          intact_type tb, intact_type ty)
 {
     const it_mul_consts k = s->k;
     const int64_t half = (int64_t)1 << (k.shift - 1);

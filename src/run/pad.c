@@ -44,11 +44,11 @@ static intact_status pad_check(const it_prog *p, const it_pinstr *i, intact_erro
     for (uint32_t k = 1; k < 4; k++) {
         uint64_t n = k < x->rank ? x->dims[k] : 0, want = n + before[k - 1] + after[k - 1], have = k < x->rank ? y->dims[k] : 0;
         if (want != have)
-            return it_check_fail(i, INTACT_E_SHAPE, err, "dimension %u of y is %llu; %llu with %u before and %u after is %llu", k, (unsigned long long)have,
-                                 (unsigned long long)n, before[k - 1], after[k - 1], (unsigned long long)want);
+            return it_check_fail(i, INTACT_E_SHAPE, err, "dimension %u of y is %llu; %llu with %u before and %u after is %llu", k,
+                                 (unsigned long long)have, (unsigned long long)n, before[k - 1], after[k - 1], (unsigned long long)want);
         if (a->mode == MODE_REFLECT && n > 0 && (before[k - 1] >= n || after[k - 1] >= n))
-            return it_check_fail(i, INTACT_E_SHAPE, err, "reflecting %u and %u elements of dimension %u, which has %llu; fewer are needed", before[k - 1],
-                                 after[k - 1], k, (unsigned long long)n);
+            return it_check_fail(i, INTACT_E_SHAPE, err, "reflecting %u and %u elements of dimension %u, which has %llu; fewer are needed",
+                                 before[k - 1], after[k - 1], k, (unsigned long long)n);
     }
     return INTACT_OK;
 }

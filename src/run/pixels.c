@@ -20,7 +20,8 @@ static intact_status pixels_check(const it_prog *p, const it_pinstr *i, intact_e
         return it_check_fail(i, INTACT_E_SHAPE, err, "x has %u dimensions, y %u; they must be as many, at least 2", x->rank, y->rank);
     for (uint32_t k = 0; k + 1 < x->rank; k++)
         if (x->dims[k] != y->dims[k])
-            return it_check_fail(i, INTACT_E_SHAPE, err, "dimension %u is %u in x, %u in y; only channels may differ", k, x->dims[k], y->dims[k]);
+            return it_check_fail(i, INTACT_E_SHAPE, err, "dimension %u is %u in x, %u in y; only channels may differ", k, x->dims[k],
+                                 y->dims[k]);
     uint32_t x_c = x->dims[x->rank - 1], y_c = y->dims[y->rank - 1];
     IT_TRY(it_check_const(p, i, "table", a->table, INTACT_U8, (uint64_t)y_c * 256, err));
     IT_TRY(it_check_const(p, i, "source", a->source, INTACT_S32, y_c, err));

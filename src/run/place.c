@@ -28,7 +28,8 @@ static void find_last_reads(place_work *w)
 
 static void new_slot(place_work *w, uint32_t tensor, uint32_t first)
 {
-    w->slots[w->slots_len] = (it_slot){ .first = first, .last = w->last[tensor], .bytes = it_ptensor_bytes(&w->p->prog.tensors.items[tensor]) };
+    w->slots[w->slots_len] =
+        (it_slot){ .first = first, .last = w->last[tensor], .bytes = it_ptensor_bytes(&w->p->prog.tensors.items[tensor]) };
     w->slot_of[tensor] = w->slots_len++;
     w->p->places[tensor].kind = IT_PLACE_WORK;
 }

@@ -78,18 +78,21 @@ static intact_status check_tensor(const it_ptensor *t, uint32_t index, intact_er
     if (t->rank < 1 || t->rank > INTACT_RANK_MAX)
         return it_fail(err, INTACT_E_SHAPE, t->name, "tensor %u has %u dimensions; 1 to %d are possible", index, t->rank, INTACT_RANK_MAX);
     if (t->dims[0] != 1)
-        return it_fail(err, INTACT_E_SHAPE, t->name, "dimension 0 (batch) of tensor %u is %u; a program states one sample", index, t->dims[0]);
+        return it_fail(err, INTACT_E_SHAPE, t->name, "dimension 0 (batch) of tensor %u is %u; a program states one sample", index,
+                       t->dims[0]);
     uint64_t n = 1;
     for (uint32_t k = 0; k < t->rank; k++) {
         n *= t->dims[k]; /* below 2^31 * 2^32 */
         if (n == 0 || n > INT32_MAX)
-            return it_fail(err, INTACT_E_SHAPE, t->name, "tensor %u has %" PRIu64 " elements up to dimension %u; 1 to 2^31-1 are possible", index, n, k);
+            return it_fail(err, INTACT_E_SHAPE, t->name, "tensor %u has %" PRIu64 " elements up to dimension %u; 1 to 2^31-1 are possible",
+                           index, n, k);
     }
     if (t->zero_point < 0 || t->zero_point > (t->type == INTACT_U8 ? 255 : 0))
         return it_fail(err, INTACT_E_FORMAT, t->name, "zero point %d of tensor %u; it must be %s", t->zero_point, index,
                        t->type == INTACT_U8 ? "0..255" : "0");
     if (t->scale_bits == 0 || t->scale_bits >= 0x7f800000u)
-        return it_fail(err, INTACT_E_FORMAT, t->name, "the scale of tensor %u (bits 0x%08x) is not a finite positive number", index, t->scale_bits);
+        return it_fail(err, INTACT_E_FORMAT, t->name, "the scale of tensor %u (bits 0x%08x) is not a finite positive number", index,
+                       t->scale_bits);
     return INTACT_OK;
 }
 
@@ -115,10 +118,11 @@ static intact_status check_fields(const it_prog *p, const it_pinstr *i, intact_e
             continue;
         if (f->type == IT_F_CONST || f->type == IT_F_CONST_OPT) {
             if (bits >= p->consts.len)
-                return it_fail(err, INTACT_E_FORMAT, i->name, "%s: %s is constant %u; the program has %zu", i->kind->name, f->name, bits, p->consts.len);
+                return it_fail(err, INTACT_E_FORMAT, i->name, "%s: %s is constant %u; the program has %zu", i->kind->name, f->name, bits,
+                               p->consts.len);
         } else if (v < f->lo || v > f->hi) {
-            return it_fail(err, INTACT_E_FORMAT, i->name, "%s: %s is %" PRId64 "; %" PRId64 " to %" PRId64 " are possible", i->kind->name, f->name, v,
-                           f->lo, f->hi);
+            return it_fail(err, INTACT_E_FORMAT, i->name, "%s: %s is %" PRId64 "; %" PRId64 " to %" PRId64 " are possible", i->kind->name,
+                           f->name, v, f->lo, f->hi);
         }
     }
     return INTACT_OK;
@@ -131,19 +135,23 @@ static intact_status check_instr(const it_prog *p, const it_pinstr *i, uint32_t 
         return it_fail(err, INTACT_E_FORMAT, "program", "instruction %u is incomplete", index);
     const it_instr *kind = i->kind;
     if (i->in_len < kind->in_min || i->in_len > kind->in_max || i->out_len != kind->out_len)
-        return it_fail(err, INTACT_E_FORMAT, i->name, "instruction %u (%s) has %u inputs and %u outputs; it takes %u to %u and gives %u", index,
-                       kind->name, i->in_len, i->out_len, kind->in_min, kind->in_max, kind->out_len);
+        return it_fail(err, INTACT_E_FORMAT, i->name, "instruction %u (%s) has %u inputs and %u outputs; it takes %u to %u and gives %u",
+                       index, kind->name, i->in_len, i->out_len, kind->in_min, kind->in_max, kind->out_len);
     for (uint32_t k = 0; k < i->in_len; k++) {
         if (i->in[k] >= p->tensors.len)
-            return it_fail(err, INTACT_E_FORMAT, i->name, "instruction %u (%s) reads tensor %u; there are %zu", index, kind->name, i->in[k], p->tensors.len);
+            return it_fail(err, INTACT_E_FORMAT, i->name, "instruction %u (%s) reads tensor %u; there are %zu", index, kind->name, i->in[k],
+                           p->tensors.len);
         if (!written[i->in[k]])
-            return it_fail(err, INTACT_E_FORMAT, i->name, "instruction %u (%s) reads tensor %u before it has a value", index, kind->name, i->in[k]);
+            return it_fail(err, INTACT_E_FORMAT, i->name, "instruction %u (%s) reads tensor %u before it has a value", index, kind->name,
+                           i->in[k]);
     }
     for (uint32_t k = 0; k < i->out_len; k++) {
         if (i->out[k] >= p->tensors.len)
-            return it_fail(err, INTACT_E_FORMAT, i->name, "instruction %u (%s) writes tensor %u; there are %zu", index, kind->name, i->out[k], p->tensors.len);
+            return it_fail(err, INTACT_E_FORMAT, i->name, "instruction %u (%s) writes tensor %u; there are %zu", index, kind->name,
+                           i->out[k], p->tensors.len);
         if (written[i->out[k]])
-            return it_fail(err, INTACT_E_FORMAT, i->name, "instruction %u (%s) writes tensor %u, which has a value already", index, kind->name, i->out[k]);
+            return it_fail(err, INTACT_E_FORMAT, i->name, "instruction %u (%s) writes tensor %u, which has a value already", index,
+                           kind->name, i->out[k]);
         written[i->out[k]] = 1;
     }
     IT_TRY(check_fields(p, i, err));
@@ -169,12 +177,14 @@ static intact_status check_order(const it_prog *p, uint8_t *written, intact_erro
 
 intact_status it_prog_check(const it_prog *p, intact_error *err)
 {
-    if (p->tensors.len > ITEMS_MAX || p->consts.len > ITEMS_MAX || p->instrs.len > ITEMS_MAX || p->inputs_len > ITEMS_MAX || p->outputs_len > ITEMS_MAX)
-        return it_fail(err, INTACT_E_UNSUPPORTED, "program", "%zu tensors, %zu constants, %zu instructions; at most %d of each are possible",
-                       p->tensors.len, p->consts.len, p->instrs.len, ITEMS_MAX);
+    if (p->tensors.len > ITEMS_MAX || p->consts.len > ITEMS_MAX || p->instrs.len > ITEMS_MAX || p->inputs_len > ITEMS_MAX ||
+        p->outputs_len > ITEMS_MAX)
+        return it_fail(err, INTACT_E_UNSUPPORTED, "program",
+                       "%zu tensors, %zu constants, %zu instructions; at most %d of each are possible", p->tensors.len, p->consts.len,
+                       p->instrs.len, ITEMS_MAX);
     if (!p->meta || p->inputs_len == 0 || p->outputs_len == 0)
-        return it_fail(err, INTACT_E_FORMAT, "program", "%u inputs, %u outputs, %s; at least one of each and a meta text are needed", p->inputs_len,
-                       p->outputs_len, p->meta ? "meta" : "no meta");
+        return it_fail(err, INTACT_E_FORMAT, "program", "%u inputs, %u outputs, %s; at least one of each and a meta text are needed",
+                       p->inputs_len, p->outputs_len, p->meta ? "meta" : "no meta");
     for (uint32_t k = 0; k < p->tensors.len; k++)
         IT_TRY(check_tensor(&p->tensors.items[k], k, err));
     for (uint32_t k = 0; k < p->consts.len; k++)

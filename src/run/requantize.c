@@ -18,8 +18,8 @@ static intact_status requantize_check(const it_prog *p, const it_pinstr *i, inta
     IT_TRY(it_check_type(i, "x", x, IT_ON_CODES, err));
     IT_TRY(it_check_type(i, "y", y, IT_ON_CODES, err));
     if (it_ptensor_elements(x) != it_ptensor_elements(y))
-        return it_check_fail(i, INTACT_E_SHAPE, err, "x has %llu elements, y %llu; they must be as many", (unsigned long long)it_ptensor_elements(x),
-                             (unsigned long long)it_ptensor_elements(y));
+        return it_check_fail(i, INTACT_E_SHAPE, err, "x has %llu elements, y %llu; they must be as many",
+                             (unsigned long long)it_ptensor_elements(x), (unsigned long long)it_ptensor_elements(y));
     return it_check_clamp(i, y, a->lo, a->hi, err);
 }
 

@@ -13,8 +13,8 @@ typedef struct resize_state {
     const int32_t *h0, *h1, *wh, *w0, *w1, *ww;
 } resize_state;
 
-static intact_status check_axis(const it_prog *p, const it_pinstr *i, const char *what, uint32_t from0, uint32_t from1, uint32_t weight, uint32_t in,
-                                uint32_t out, intact_error *err)
+static intact_status check_axis(const it_prog *p, const it_pinstr *i, const char *what, uint32_t from0, uint32_t from1, uint32_t weight,
+                                uint32_t in, uint32_t out, intact_error *err)
 {
     IT_TRY(it_check_const(p, i, what, from0, INTACT_S32, out, err));
     IT_TRY(it_check_const(p, i, what, from1, INTACT_S32, out, err));
@@ -22,8 +22,8 @@ static intact_status check_axis(const it_prog *p, const it_pinstr *i, const char
     const int32_t *a = it_const(p, from0)->data, *b = it_const(p, from1)->data, *w = it_const(p, weight)->data;
     for (uint32_t k = 0; k < out; k++)
         if (a[k] < 0 || (uint32_t)a[k] >= in || b[k] < 0 || (uint32_t)b[k] >= in || w[k] < 0 || w[k] > WEIGHT_ONE)
-            return it_check_fail(i, INTACT_E_FORMAT, err, "%s %u of y is read at %d and %d with weight %d; x has %u, weights are 0..%d", what, k, a[k], b[k],
-                                 w[k], in, WEIGHT_ONE);
+            return it_check_fail(i, INTACT_E_FORMAT, err, "%s %u of y is read at %d and %d with weight %d; x has %u, weights are 0..%d",
+                                 what, k, a[k], b[k], w[k], in, WEIGHT_ONE);
     return INTACT_OK;
 }
 
@@ -37,8 +37,9 @@ static intact_status resize_check(const it_prog *p, const it_pinstr *i, intact_e
     it_ptensor_nhwc(x, xs);
     it_ptensor_nhwc(y, ys);
     if (x->rank != y->rank || (x->rank != 3 && x->rank != 4) || xs[2] != ys[2])
-        return it_check_fail(i, INTACT_E_SHAPE, err, "x has %u dimensions and %u channels, y %u and %u; they must be the same, with 4 (or 3) dimensions",
-                             x->rank, xs[2], y->rank, ys[2]);
+        return it_check_fail(i, INTACT_E_SHAPE, err,
+                             "x has %u dimensions and %u channels, y %u and %u; they must be the same, with 4 (or 3) dimensions", x->rank,
+                             xs[2], y->rank, ys[2]);
     IT_TRY(check_axis(p, i, "row", a->h0, a->h1, a->wh, xs[0], ys[0], err));
     return check_axis(p, i, "column", a->w0, a->w1, a->ww, xs[1], ys[1], err);
 }
@@ -89,7 +90,8 @@ static void resize_row(const resize_state *s, const uint8_t *top, const uint8_t 
         else if (s->type == INTACT_U8)
             mix_u8(q, w, y, c);
         else
-            mix_s16((const int16_t *const[4]){ (const void *)q[0], (const void *)q[1], (const void *)q[2], (const void *)q[3] }, w, (void *)y, c);
+            mix_s16((const int16_t *const[4]){ (const void *)q[0], (const void *)q[1], (const void *)q[2], (const void *)q[3] }, w,
+                    (void *)y, c);
     }
 }
 

@@ -29,7 +29,8 @@ static intact_status check_batch(const intact_program *p, uint32_t batch, intact
     for (size_t t = 0; t < p->prog.tensors.len; t++) {
         uint64_t n = it_ptensor_elements(&p->prog.tensors.items[t]) * batch;
         if (n > INT32_MAX)
-            return it_fail(err, INTACT_E_ARG, p->prog.tensors.items[t].name, "%u samples make %" PRIu64 " elements; fewer than 2^31 are possible", batch, n);
+            return it_fail(err, INTACT_E_ARG, p->prog.tensors.items[t].name,
+                           "%u samples make %" PRIu64 " elements; fewer than 2^31 are possible", batch, n);
     }
     return INTACT_OK;
 }
@@ -96,7 +97,10 @@ void intact_session_free(intact_session *s)
 
 size_t intact_session_bytes(const intact_session *s) { return s->work_bytes; }
 
-static size_t batch_bytes(const intact_session *s, uint32_t tensor) { return it_ptensor_bytes(&s->program->prog.tensors.items[tensor]) * s->batch; }
+static size_t batch_bytes(const intact_session *s, uint32_t tensor)
+{
+    return it_ptensor_bytes(&s->program->prog.tensors.items[tensor]) * s->batch;
+}
 
 static intact_status check_port(const intact_session *s, const char *what, uint32_t k, uint32_t tensor, const void *ptr, intact_error *err)
 {
@@ -108,8 +112,8 @@ static intact_status check_port(const intact_session *s, const char *what, uint3
     return INTACT_OK;
 }
 
-static intact_status check_ports(const intact_session *s, const void *const *inputs, uint32_t inputs_len, void *const *outputs, uint32_t outputs_len,
-                                 intact_error *err)
+static intact_status check_ports(const intact_session *s, const void *const *inputs, uint32_t inputs_len, void *const *outputs,
+                                 uint32_t outputs_len, intact_error *err)
 {
     const it_prog *g = &s->program->prog;
     if (inputs_len != g->inputs_len || outputs_len != g->outputs_len || !inputs || !outputs)
@@ -165,8 +169,8 @@ static void run_step(intact_session *s, uint32_t k, const it_frame *f)
         s->probe(s->probe_user, k, s->out[0], batch_bytes(s, i->out[0]), now_ns() - start);
 }
 
-intact_status intact_session_run(intact_session *s, const void *const *inputs, uint32_t inputs_len, void *const *outputs, uint32_t outputs_len,
-                                 intact_error *err)
+intact_status intact_session_run(intact_session *s, const void *const *inputs, uint32_t inputs_len, void *const *outputs,
+                                 uint32_t outputs_len, intact_error *err)
 {
     if (!s)
         return it_fail(err, INTACT_E_ARG, "session", "the session is NULL");

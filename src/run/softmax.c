@@ -22,7 +22,8 @@ static intact_status softmax_check(const it_prog *p, const it_pinstr *i, intact_
     IT_TRY(it_check_type(i, "y", y, IT_ON_CODES, err));
     IT_TRY(it_check_same_shape(i, x, y, err));
     if (x->rank < 2 || y->zero_point != 0)
-        return it_check_fail(i, INTACT_E_SHAPE, err, "x has %u dimensions, y zero point %d; at least 2 and 0 are needed", x->rank, y->zero_point);
+        return it_check_fail(i, INTACT_E_SHAPE, err, "x has %u dimensions, y zero point %d; at least 2 and 0 are needed", x->rank,
+                             y->zero_point);
     if (a->y_one > (y->type == INTACT_U8 ? 255 : IT_CODE_HI))
         return it_check_fail(i, INTACT_E_SHAPE, err, "one is %d, which y cannot hold", a->y_one);
     const it_pconst *t = it_const(p, a->table);

@@ -46,7 +46,10 @@ void net_ports(it_prog *p, const uint32_t *in, uint32_t in_len, const uint32_t *
     assert_true(p->inputs && p->outputs);
 }
 
-int32_t random_between(it_rng *r, int32_t lo, int32_t hi) { return (int32_t)(lo + (int64_t)it_rng_below(r, (uint64_t)((int64_t)hi - lo + 1))); }
+int32_t random_between(it_rng *r, int32_t lo, int32_t hi)
+{
+    return (int32_t)(lo + (int64_t)it_rng_below(r, (uint64_t)((int64_t)hi - lo + 1)));
+}
 
 int32_t random_code(it_rng *r, intact_type type)
 {
@@ -119,13 +122,29 @@ net_mac net_random_mac(it_prog *p, it_rng *r, intact_type x, intact_type y, uint
     return k;
 }
 
-static uint32_t small_conv(it_prog *p, it_rng *r, const char *name, uint32_t x, uint32_t hw_out, uint32_t c_out, uint32_t k, uint32_t stride, bool depthwise)
+static uint32_t small_conv(it_prog *p, it_rng *r, const char *name, uint32_t x, uint32_t hw_out, uint32_t c_out, uint32_t k,
+                           uint32_t stride, bool depthwise)
 {
     uint32_t c_in = p->tensors.items[x].dims[3], pad = k / 2;
     uint32_t y = NET_TENSOR(p, name, INTACT_U8, 100, 1, hw_out, hw_out, c_out);
     net_mac w = net_random_mac(p, r, INTACT_U8, INTACT_U8, c_out, (uint64_t)k * k * (depthwise ? 1 : c_in), depthwise, false);
-    it_conv_args a = { .group = 1, .kh = k, .kw = k, .stride_h = stride, .stride_w = stride, .dil_h = 1, .dil_w = 1, .pad_t = pad, .pad_l = pad,
-                       .pad_b = pad, .pad_r = pad, .weight = w.weight, .bias = w.bias, .mult = w.mult, .shift = w.shift, .lo = 20, .hi = 255 };
+    it_conv_args a = { .group = 1,
+                       .kh = k,
+                       .kw = k,
+                       .stride_h = stride,
+                       .stride_w = stride,
+                       .dil_h = 1,
+                       .dil_w = 1,
+                       .pad_t = pad,
+                       .pad_l = pad,
+                       .pad_b = pad,
+                       .pad_r = pad,
+                       .weight = w.weight,
+                       .bias = w.bias,
+                       .mult = w.mult,
+                       .shift = w.shift,
+                       .lo = 20,
+                       .hi = 255 };
     net_emit(p, depthwise ? &it_instr_dwconv : &it_instr_conv, name, &x, 1, y, &a);
     return y;
 }
@@ -164,7 +183,18 @@ void net_small(it_prog *p, uint64_t seed)
     y = small_conv(p, &r, "conv1", y, 12, 16, 3, 1, false);
     y = small_conv(p, &r, "dw2", y, 12, 16, 3, 1, true);
     uint32_t pooled = NET_TENSOR(p, "maxpooled", INTACT_U8, 100, 1, 6, 6, 16);
-    it_maxpool_args mp = { .kh = 3, .kw = 3, .stride_h = 2, .stride_w = 2, .dil_h = 1, .dil_w = 1, .pad_t = 1, .pad_l = 1, .pad_b = 0, .pad_r = 0, .lo = 0, .hi = 255 };
+    it_maxpool_args mp = { .kh = 3,
+                           .kw = 3,
+                           .stride_h = 2,
+                           .stride_w = 2,
+                           .dil_h = 1,
+                           .dil_w = 1,
+                           .pad_t = 1,
+                           .pad_l = 1,
+                           .pad_b = 0,
+                           .pad_r = 0,
+                           .lo = 0,
+                           .hi = 255 };
     net_emit(p, &it_instr_maxpool, "max", &y, 1, pooled, &mp);
     uint32_t branch = small_conv(p, &r, "conv3", pooled, 6, 16, 1, 1, false);
     uint32_t sum = NET_TENSOR(p, "sum", INTACT_U8, 90, 1, 6, 6, 16);
@@ -226,7 +256,8 @@ intact_program *load_blob(const blob *b, intact_cpu cpu, const intact_alloc *a)
     return p;
 }
 
-static void expect_at(const intact_program *p, uint32_t batch, uint32_t threads, const void *const *inputs, const void *want, size_t want_bytes)
+static void expect_at(const intact_program *p, uint32_t batch, uint32_t threads, const void *const *inputs, const void *want,
+                      size_t want_bytes)
 {
     intact_session *s;
     intact_error e = { 0 };
@@ -241,8 +272,8 @@ static void expect_at(const intact_program *p, uint32_t batch, uint32_t threads,
         assert_int_equal(intact_session_run(s, inputs, info.inputs_len, &got, info.outputs_len, &e), INTACT_OK);
         for (size_t k = 0; k < want_bytes; k++)
             if (((uint8_t *)got)[k] != ((const uint8_t *)want)[k])
-                fail_msg("level %s, %u threads, batch %u: byte %zu of %zu is %u, not %u", intact_cpu_name(info.cpu), threads, batch, k, want_bytes,
-                         ((uint8_t *)got)[k], ((const uint8_t *)want)[k]);
+                fail_msg("level %s, %u threads, batch %u: byte %zu of %zu is %u, not %u", intact_cpu_name(info.cpu), threads, batch, k,
+                         want_bytes, ((uint8_t *)got)[k], ((const uint8_t *)want)[k]);
     }
     it_alloc_free(NULL, got, want_bytes);
     intact_session_free(s);

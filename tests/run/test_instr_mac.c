@@ -34,8 +34,8 @@ static void put_code(intact_type t, void *to, size_t at, int32_t v)
 }
 
 /* One output value by the formula of instr.h. */
-static int32_t expected(const layer *l, const it_prog *p, const net_mac *k, int32_t zx, int32_t zy, const it_conv_args *a, const void *x, uint32_t n, uint32_t oh,
-                        uint32_t ow, uint32_t o)
+static int32_t expected(const layer *l, const it_prog *p, const net_mac *k, int32_t zx, int32_t zy, const it_conv_args *a, const void *x,
+                        uint32_t n, uint32_t oh, uint32_t ow, uint32_t o)
 {
     const int8_t *w = p->consts.items[k->weight].data;
     const int32_t *bias = p->consts.items[k->bias].data, *m = p->consts.items[k->mult].data, *s = p->consts.items[k->shift].data;
@@ -62,10 +62,30 @@ static void check_layer(const layer *l, it_rng *r)
     uint32_t x = NET_TENSOR(&p, "x", l->x, zx, 1, l->h, l->w, l->c);
     uint32_t y = l->dense ? NET_TENSOR(&p, "y", l->y, zy, 1, l->o) : NET_TENSOR(&p, "y", l->y, zy, 1, oh, ow, l->o);
     net_mac k = net_random_mac(&p, r, l->x, l->y, l->o, (uint64_t)l->kh * l->kw * (l->c / l->group), l->depthwise, l->acc64);
-    it_conv_args a = { l->depthwise ? 1 : l->group, l->kh, l->kw, l->sh, l->sw, l->dh, l->dw, l->pt, l->pl, l->pb, l->pr, k.weight, k.bias, k.mult, k.shift,
-                       l->y == INTACT_U8 ? random_between(r, 0, 40) : -30000, l->y == INTACT_U8 ? random_between(r, 200, 255) : 32767, l->acc64 };
+    it_conv_args a = { l->depthwise ? 1 : l->group,
+                       l->kh,
+                       l->kw,
+                       l->sh,
+                       l->sw,
+                       l->dh,
+                       l->dw,
+                       l->pt,
+                       l->pl,
+                       l->pb,
+                       l->pr,
+                       k.weight,
+                       k.bias,
+                       k.mult,
+                       k.shift,
+                       l->y == INTACT_U8 ? random_between(r, 0, 40) : -30000,
+                       l->y == INTACT_U8 ? random_between(r, 200, 255) : 32767,
+                       l->acc64 };
     it_dense_args d = { k.weight, k.bias, k.mult, k.shift, a.lo, a.hi, a.acc64 };
-    net_emit(&p, l->dense ? &it_instr_dense : l->depthwise ? &it_instr_dwconv : &it_instr_conv, "layer", &x, 1, y, l->dense ? (void *)&d : (void *)&a);
+    net_emit(&p,
+             l->dense       ? &it_instr_dense
+             : l->depthwise ? &it_instr_dwconv
+                            : &it_instr_conv,
+             "layer", &x, 1, y, l->dense ? (void *)&d : (void *)&a);
     net_ports(&p, &x, 1, &y, 1);
 
     size_t x_len = (size_t)l->n * l->h * l->w * l->c, y_len = (size_t)l->n * oh * ow * l->o;

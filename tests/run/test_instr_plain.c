@@ -89,17 +89,21 @@ static size_t broadcast_index(const it_ptensor *a, const it_ptensor *b, size_t a
 
 static void check_pair(uint64_t seed, bool product)
 {
-    static const uint32_t shapes[][4] = { { 1, 6, 7, 24 }, { 1, 1, 1, 24 }, { 1, 6, 1, 1 }, { 1, 6, 7, 1 }, { 1, 1, 7, 24 }, { 1, 1, 1, 1 }, { 1, 6, 7, 24 } };
+    static const uint32_t shapes[][4] = { { 1, 6, 7, 24 }, { 1, 1, 1, 24 }, { 1, 6, 1, 1 }, { 1, 6, 7, 1 },
+                                          { 1, 1, 7, 24 }, { 1, 1, 1, 1 },  { 1, 6, 7, 24 } };
     bench b;
     bench_init(&b, seed, 1 + seed % 3);
-    intact_type ta = types[random_between(&b.r, 0, 3) == 0], tb = types[random_between(&b.r, 0, 3) == 0], ty = types[random_between(&b.r, 0, 3) == 0];
+    intact_type ta = types[random_between(&b.r, 0, 3) == 0], tb = types[random_between(&b.r, 0, 3) == 0],
+                ty = types[random_between(&b.r, 0, 3) == 0];
     const uint32_t *sb = shapes[seed % IT_LEN(shapes)];
     int32_t za = some_zero(&b, ta), zb = some_zero(&b, tb), zy = some_zero(&b, ty);
-    uint32_t a = net_tensor(&b.p, "a", ta, za, 4, shapes[0]), c = net_tensor(&b.p, "b", tb, zb, 4, sb), y = net_tensor(&b.p, "y", ty, zy, 4, shapes[0]);
+    uint32_t a = net_tensor(&b.p, "a", ta, za, 4, shapes[0]), c = net_tensor(&b.p, "b", tb, zb, 4, sb),
+             y = net_tensor(&b.p, "y", ty, zy, 4, shapes[0]);
     bench_input(&b, a);
     bench_input(&b, c);
     bench_output(&b, y);
-    int32_t bits = (ta == INTACT_S16 ? 15 : 8) * (product ? 1 : 0) + (tb == INTACT_S16 ? 15 : 8), shift = 31 + bits - (ty == INTACT_S16 ? 15 : 8);
+    int32_t bits = (ta == INTACT_S16 ? 15 : 8) * (product ? 1 : 0) + (tb == INTACT_S16 ? 15 : 8),
+            shift = 31 + bits - (ty == INTACT_S16 ? 15 : 8);
     shift = clamp(shift + random_between(&b.r, -2, 2), 1, 62);
     int32_t lo = ty == INTACT_U8 ? 3 : -32767, hi = ty == INTACT_U8 ? 250 : 32767;
     it_add_args add = { random_between(&b.r, -INT32_MAX, INT32_MAX), random_between(&b.r, 1 << 30, INT32_MAX), (uint32_t)shift, lo, hi };
@@ -131,14 +135,24 @@ static void pool_case(uint64_t seed, bool average)
 {
     bench b;
     bench_init(&b, seed, 1 + seed % 3);
-    it_maxpool_args g = { .kh = 1 + seed % 3, .kw = 1 + seed / 2 % 4, .stride_h = 1 + seed % 2, .stride_w = 1 + seed / 3 % 2, .dil_h = 1 + (seed % 5 == 0 && !average),
-                          .dil_w = 1, .pad_t = seed % 2, .pad_l = seed / 4 % 2, .pad_b = seed % 3, .pad_r = seed % 2 };
+    it_maxpool_args g = { .kh = 1 + seed % 3,
+                          .kw = 1 + seed / 2 % 4,
+                          .stride_h = 1 + seed % 2,
+                          .stride_w = 1 + seed / 3 % 2,
+                          .dil_h = 1 + (seed % 5 == 0 && !average),
+                          .dil_w = 1,
+                          .pad_t = seed % 2,
+                          .pad_l = seed / 4 % 2,
+                          .pad_b = seed % 3,
+                          .pad_r = seed % 2 };
     uint32_t h = 9, w = 8, c = seed % 4 == 0 ? 1100 : 1 + (uint32_t)(seed * 7 % 40);
     if (seed % 6 == 5) /* global */
         g = (it_maxpool_args){ .kh = h, .kw = w, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1 };
     intact_type tx = types[seed % 2], ty = average ? types[seed / 2 % 2] : tx;
-    int32_t zx = some_zero(&b, tx), zy = average ? some_zero(&b, ty) : zx, lo = ty == INTACT_U8 ? 5 : -32767, hi = ty == INTACT_U8 ? 251 : 30000;
-    uint32_t oh = (h + g.pad_t + g.pad_b - (g.dil_h * (g.kh - 1) + 1)) / g.stride_h + 1, ow = (w + g.pad_l + g.pad_r - (g.dil_w * (g.kw - 1) + 1)) / g.stride_w + 1;
+    int32_t zx = some_zero(&b, tx), zy = average ? some_zero(&b, ty) : zx, lo = ty == INTACT_U8 ? 5 : -32767,
+            hi = ty == INTACT_U8 ? 251 : 30000;
+    uint32_t oh = (h + g.pad_t + g.pad_b - (g.dil_h * (g.kh - 1) + 1)) / g.stride_h + 1,
+             ow = (w + g.pad_l + g.pad_r - (g.dil_w * (g.kw - 1) + 1)) / g.stride_w + 1;
     uint32_t x = NET_TENSOR(&b.p, "x", tx, zx, 1, h, w, c), y = NET_TENSOR(&b.p, "y", ty, zy, 1, oh, ow, c);
     bench_input(&b, x);
     bench_output(&b, y);
@@ -164,7 +178,8 @@ static void pool_case(uint64_t seed, bool average)
                     int count = 0;
                     for (uint32_t u = 0; u < g.kh; u++)
                         for (uint32_t v = 0; v < g.kw; v++) {
-                            int64_t ih = (int64_t)i * g.stride_h + u * g.dil_h - g.pad_t, iw = (int64_t)j * g.stride_w + v * g.dil_w - g.pad_l;
+                            int64_t ih = (int64_t)i * g.stride_h + u * g.dil_h - g.pad_t,
+                                    iw = (int64_t)j * g.stride_w + v * g.dil_w - g.pad_l;
                             if (ih < 0 || ih >= h || iw < 0 || iw >= w)
                                 continue;
                             int32_t code = x_at(&b, 0, ((size_t)(n * h + ih) * w + iw) * c + ch);
@@ -173,7 +188,9 @@ static void pool_case(uint64_t seed, bool average)
                             count++;
                         }
                     int k = table == 1 || count == 0 ? 0 : count - 1;
-                    want(&b, at++, average ? clamp(floor_shift((__int128)sum * mm[k] + ((__int128)1 << (ss[k] - 1)), ss[k]) + zy, lo, hi) : clamp(best, lo, hi));
+                    want(&b, at++,
+                         average ? clamp(floor_shift((__int128)sum * mm[k] + ((__int128)1 << (ss[k] - 1)), ss[k]) + zy, lo, hi)
+                                 : clamp(best, lo, hi));
                 }
     bench_run(&b, average ? &it_instr_avgpool : &it_instr_maxpool, average ? (void *)&a : (void *)&g);
     free(mm);
@@ -245,7 +262,8 @@ static void pad_is_right(void **state)
     for (uint64_t seed = 0; seed < 3 * ROUNDS; seed++) {
         bench b;
         bench_init(&b, seed, 1 + seed % 2);
-        uint32_t mode = (uint32_t)seed % 3, rank = 2 + (uint32_t)seed / 3 % 3, dx[4] = { 1, 4, 5, 6 }, dy[4] = { 1 }, before[3] = { 0 }, after[3] = { 0 };
+        uint32_t mode = (uint32_t)seed % 3, rank = 2 + (uint32_t)seed / 3 % 3, dx[4] = { 1, 4, 5, 6 }, dy[4] = { 1 }, before[3] = { 0 },
+                 after[3] = { 0 };
         for (uint32_t k = 1; k < rank; k++) {
             before[k - 1] = k == 3 && seed % 2 ? 0 : (uint32_t)random_between(&b.r, 0, 3);
             after[k - 1] = k == 3 && seed % 2 ? 0 : (uint32_t)random_between(&b.r, 0, 3);
@@ -292,7 +310,8 @@ static void copy_is_right(void **state)
         intact_type t = types[seed / IT_LEN(cases) % 2];
         const it_copy_args *a = &cases[seed % IT_LEN(cases)].a;
         int32_t z = some_zero(&b, t);
-        uint32_t x = NET_TENSOR(&b.p, "x", t, z, 1, 5, 6, 40), y = net_tensor(&b.p, "y", t, z, cases[seed % IT_LEN(cases)].rank, cases[seed % IT_LEN(cases)].dims);
+        uint32_t x = NET_TENSOR(&b.p, "x", t, z, 1, 5, 6, 40),
+                 y = net_tensor(&b.p, "y", t, z, cases[seed % IT_LEN(cases)].rank, cases[seed % IT_LEN(cases)].dims);
         bench_input(&b, x);
         bench_output(&b, y);
         const uint32_t d[6] = { a->d0, a->d1, a->d2, a->d3, a->d4, a->d5 };
@@ -339,7 +358,8 @@ static void resize_is_right(void **state)
                         int64_t sum = 1 << 21;
                         for (int k = 0; k < 4; k++) {
                             int64_t wh = k / 2 ? t[2][i] : 2048 - t[2][i], ww = k % 2 ? t[5][j] : 2048 - t[5][j];
-                            sum += wh * ww * x_at(&b, 0, (((size_t)n * H + (size_t)t[k / 2][i]) * W + (size_t)t[3 + k % 2][j]) * C + (size_t)ch);
+                            sum += wh * ww *
+                                   x_at(&b, 0, (((size_t)n * H + (size_t)t[k / 2][i]) * W + (size_t)t[3 + k % 2][j]) * C + (size_t)ch);
                         }
                         want(&b, at++, floor_shift(sum, 22));
                     }
@@ -365,7 +385,9 @@ static void lut_is_right(void **state)
                 want(&b, k, code_at(ty, table, (size_t)v));
             } else {
                 int32_t i = (v + 32768) / 128, f = (v + 32768) % 128;
-                want(&b, k, floor_shift((int64_t)code_at(ty, table, (size_t)i) * (128 - f) + (int64_t)code_at(ty, table, (size_t)i + 1) * f + 64, 7));
+                want(&b, k,
+                     floor_shift((int64_t)code_at(ty, table, (size_t)i) * (128 - f) + (int64_t)code_at(ty, table, (size_t)i + 1) * f + 64,
+                                 7));
             }
         }
         it_lut_args a = { net_const(&b.p, ty, tx == INTACT_U8 ? 256 : 513, table) };
@@ -406,8 +428,8 @@ static void requantize_is_right(void **state)
         uint32_t x = NET_TENSOR(&b.p, "x", tx, zx, 1, 33, 65), y = NET_TENSOR(&b.p, "y", ty, zy, 1, 33, 65);
         bench_input(&b, x);
         bench_output(&b, y);
-        int32_t s = 31 + (tx == INTACT_S16 ? 7 : 0) - (ty == INTACT_S16 ? 7 : 0) + random_between(&b.r, -1, 1), lo = ty == INTACT_U8 ? 10 : -32767,
-                hi = ty == INTACT_U8 ? 240 : 32767;
+        int32_t s = 31 + (tx == INTACT_S16 ? 7 : 0) - (ty == INTACT_S16 ? 7 : 0) + random_between(&b.r, -1, 1),
+                lo = ty == INTACT_U8 ? 10 : -32767, hi = ty == INTACT_U8 ? 240 : 32767;
         it_requantize_args a = { random_between(&b.r, -INT32_MAX, INT32_MAX), (uint32_t)s, lo, hi };
         for (size_t k = 0; k < elements(&b, x) * b.batch; k++)
             want(&b, k, clamp(floor_shift((__int128)(x_at(&b, 0, k) - zx) * a.mult + ((__int128)1 << (s - 1)), s) + zy, lo, hi));
@@ -483,9 +505,10 @@ static void argmax_is_right(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(add_is_right),     cmocka_unit_test(mul_is_right),     cmocka_unit_test(maxpool_is_right),    cmocka_unit_test(avgpool_is_right),
-        cmocka_unit_test(concat_is_right),  cmocka_unit_test(pad_is_right),     cmocka_unit_test(copy_is_right),       cmocka_unit_test(resize_is_right),
-        cmocka_unit_test(lut_is_right),     cmocka_unit_test(pixels_are_right), cmocka_unit_test(requantize_is_right), cmocka_unit_test(softmax_is_right),
+        cmocka_unit_test(add_is_right),     cmocka_unit_test(mul_is_right),        cmocka_unit_test(maxpool_is_right),
+        cmocka_unit_test(avgpool_is_right), cmocka_unit_test(concat_is_right),     cmocka_unit_test(pad_is_right),
+        cmocka_unit_test(copy_is_right),    cmocka_unit_test(resize_is_right),     cmocka_unit_test(lut_is_right),
+        cmocka_unit_test(pixels_are_right), cmocka_unit_test(requantize_is_right), cmocka_unit_test(softmax_is_right),
         cmocka_unit_test(argmax_is_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

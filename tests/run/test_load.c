@@ -22,7 +22,9 @@ static blob small_blob(void)
 
 static blob blob_copy(const blob *b, size_t len)
 {
-    blob c = { it_alloc_zero(NULL, len), len };
+    blob c = { .len = len };
+    assert_int_equal(posix_memalign(&c.bytes, 64, len), 0); /* not a byte more than len: reading past the end is seen by sanitizers */
+    memset(c.bytes, 0, len);
     memcpy(c.bytes, b->bytes, len < b->len ? len : b->len);
     return c;
 }
@@ -114,7 +116,7 @@ static void every_cut_is_noticed(void **state)
     (void)state;
     blob b = small_blob();
     for (size_t len = 1; len < b.len + 3; len++) {
-        blob c = blob_copy(&b, len); /* an allocation of its own: reading past the end is seen by the address sanitizer */
+        blob c = blob_copy(&b, len);
         if (len != b.len) {
             intact_error e = { 0 };
             assert_int_not_equal(load_status(&c, &e), INTACT_OK);
@@ -334,9 +336,10 @@ static void shuffled_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),   cmocka_unit_test(writing_is_canonical), cmocka_unit_test(every_flip_is_noticed), cmocka_unit_test(every_cut_is_noticed),
-        cmocka_unit_test(forged_words), cmocka_unit_test(wrong_programs),       cmocka_unit_test(wrong_sections),        cmocka_unit_test(unknown_code),
-        cmocka_unit_test(arguments),    cmocka_unit_test(shuffled_words),
+        cmocka_unit_test(round_trip),           cmocka_unit_test(writing_is_canonical), cmocka_unit_test(every_flip_is_noticed),
+        cmocka_unit_test(every_cut_is_noticed), cmocka_unit_test(forged_words),         cmocka_unit_test(wrong_programs),
+        cmocka_unit_test(wrong_sections),       cmocka_unit_test(unknown_code),         cmocka_unit_test(arguments),
+        cmocka_unit_test(shuffled_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,7 +133,8 @@ static void batch_equals_singles(void **state)
     intact_session *s = session_of(p, &(intact_session_options){ .batch = N, .threads = 3 }), *t = session_of(p, NULL);
     assert_int_equal(intact_session_run(s, (const void *const[]){ in }, 1, (void *const[]){ all }, 1, NULL), INTACT_OK);
     for (int k = 0; k < N; k++) {
-        assert_int_equal(intact_session_run(t, (const void *const[]){ in + k * NET_SMALL_IN }, 1, (void *const[]){ one }, 1, NULL), INTACT_OK);
+        assert_int_equal(intact_session_run(t, (const void *const[]){ in + k * NET_SMALL_IN }, 1, (void *const[]){ one }, 1, NULL),
+                         INTACT_OK);
         assert_memory_equal(one, all + k * NET_SMALL_OUT, sizeof one);
     }
     assert_true(memcmp(all, all + NET_SMALL_OUT, sizeof one) != 0); /* different images, different scores */
@@ -307,7 +308,9 @@ static void outputs_of_all_kinds(void **state)
     static const int plus[] = { 0, 1, 11, 11, 101, 11 };
     uint8_t in[2 * LEN], out[IT_LEN(outs)][2 * LEN];
     fill_images(in, sizeof in, 4);
-    assert_int_equal(intact_session_run(s, (const void *const[]){ in }, 1, (void *const[]){ out[0], out[1], out[2], out[3], out[4], out[5] }, 6, NULL), INTACT_OK);
+    assert_int_equal(
+        intact_session_run(s, (const void *const[]){ in }, 1, (void *const[]){ out[0], out[1], out[2], out[3], out[4], out[5] }, 6, NULL),
+        INTACT_OK);
     for (size_t o = 0; o < IT_LEN(outs); o++)
         for (int k = 0; k < 2 * LEN; k++)
             assert_int_equal(out[o][k], in[k] + plus[o] > 255 ? 255 : in[k] + plus[o]);
@@ -378,7 +381,8 @@ static void random_graphs(void **state)
         intact_program *g = load_blob(&f, INTACT_CPU_AUTO, NULL);
         intact_session *s = session_of(g, &(intact_session_options){ .threads = 2 });
         uint8_t out[3][LEN];
-        assert_int_equal(intact_session_run(s, (const void *const[]){ v[0] }, 1, (void *const[]){ out[0], out[1], out[2] }, 3, NULL), INTACT_OK);
+        assert_int_equal(intact_session_run(s, (const void *const[]){ v[0] }, 1, (void *const[]){ out[0], out[1], out[2] }, 3, NULL),
+                         INTACT_OK);
         for (int k = 0; k < 3; k++)
             assert_memory_equal(out[k], v[which[k]], LEN);
         intact_session_free(s);

@@ -35,7 +35,7 @@ static tile_fn *const tiles[5][TILE_PX_MAX + 1] = {
 };
 
 /* The last `channels` of a panel may be fewer than its lanes: masked stores. */
-static inline __attribute__((always_inline)) void epi_pixels(const int nv, const bool general, const bool wide, const int32_t *acc,
+static inline __attribute__((always_inline)) void epi_pixels(const int nv, const epi_mode mode, const bool wide, const int32_t *acc,
                                                              const int32_t *consts, const it_epi *e, uint32_t px, uint8_t *y,
                                                              size_t y_pixel_bytes, uint32_t channels)
 {
@@ -49,13 +49,13 @@ static inline __attribute__((always_inline)) void epi_pixels(const int nv, const
         for (uint32_t joined = 4 / nv; i + joined <= px; i += joined, acc += 4 * VL, y += joined * y_pixel_bytes) {
             __m512i q[4];
             for (int j = 0; j < 4; j++)
-                q[j] = general ? epi512_general(V_LOAD(acc + j * VL), &c[j % nv]) : epi512_fast(V_LOAD(acc + j * VL), &c[j % nv]);
+                q[j] = epi512_scale(mode, V_LOAD(acc + j * VL), &c[j % nv]);
             epi512_store_u8_joined(nv, &k, q, y, y_pixel_bytes, channels);
         }
     for (; i < px; i++, acc += nv * VL, y += y_pixel_bytes) {
         __m512i q[4];
         for (int j = 0; j < nv; j++)
-            q[j] = general ? epi512_general(V_LOAD(acc + j * VL), &c[j]) : epi512_fast(V_LOAD(acc + j * VL), &c[j]);
+            q[j] = epi512_scale(mode, V_LOAD(acc + j * VL), &c[j]);
         if (wide)
             epi512_store_s16(nv, &k, q, y, keep);
         else
@@ -63,29 +63,27 @@ static inline __attribute__((always_inline)) void epi_pixels(const int nv, const
     }
 }
 
-#define EPI(nv, general, wide) epi_pixels(nv, general, wide, acc, consts, e, px, y, y_pixel_bytes, channels)
-#define EPI_BY_NV(general, wide)                                                                                                          \
+#define EPI(nv, mode, wide) epi_pixels(nv, mode, wide, acc, consts, e, px, y, y_pixel_bytes, channels)
+#define EPI_BY_NV(mode, wide)                                                                                                             \
     switch (vecs) {                                                                                                                       \
-    case 1: EPI(1, general, wide); break;                                                                                                 \
-    case 2: EPI(2, general, wide); break;                                                                                                 \
-    case 3: EPI(3, general, wide); break;                                                                                                 \
-    default: EPI(4, general, wide); break;                                                                                                \
+    case 1: EPI(1, mode, wide); break;                                                                                                    \
+    case 2: EPI(2, mode, wide); break;                                                                                                    \
+    case 3: EPI(3, mode, wide); break;                                                                                                    \
+    default: EPI(4, mode, wide); break;                                                                                                   \
     }
 
-static void epi(const int32_t *acc, const int32_t *consts, const it_epi *e, uint32_t vecs, uint32_t px, bool general, uint8_t *y,
+static void epi(const int32_t *acc, const int32_t *consts, const it_epi *e, uint32_t vecs, uint32_t px, epi_mode mode, uint8_t *y,
                 size_t y_pixel_bytes, uint32_t channels)
 {
-    if (e->out == INTACT_S16) {
-        if (general)
-            EPI_BY_NV(true, true)
-        else
-            EPI_BY_NV(false, true)
-    } else {
-        if (general)
-            EPI_BY_NV(true, false)
-        else
-            EPI_BY_NV(false, false)
-    }
+    bool wide = e->out == INTACT_S16;
+    if (mode == EPI_HIGH && !wide)
+        EPI_BY_NV(EPI_HIGH, false)
+    else if (mode == EPI_LIFTED && !wide)
+        EPI_BY_NV(EPI_LIFTED, false)
+    else if (mode == EPI_HIGH)
+        EPI_BY_NV(EPI_HIGH, true)
+    else
+        EPI_BY_NV(mode, wide)
 }
 
 static const tile_level level = { .lanes = VL, .granule = 4, .in_bytes = 1, .x_bytes = 1, .vec_max = 4, .px_max = { 0, 12, 10, 8, 6 },

@@ -30,10 +30,10 @@ static tile_fn *const tiles[3][TILE_PX_MAX + 1] = {
     { NULL, tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2 },
 };
 
-static void epi(const int32_t *acc, const int32_t *consts, const it_epi *e, uint32_t vecs, uint32_t px, bool general, uint8_t *y,
+static void epi(const int32_t *acc, const int32_t *consts, const it_epi *e, uint32_t vecs, uint32_t px, epi_mode mode, uint8_t *y,
                 size_t y_pixel_bytes, uint32_t channels)
 {
-    epi256_tile(acc, consts, e, vecs, px, general, y, y_pixel_bytes, channels);
+    epi256_tile(acc, consts, e, vecs, px, mode, y, y_pixel_bytes, channels);
 }
 
 static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64; }

@@ -7,14 +7,14 @@
 
 /* A block's head. */
 typedef struct dw_head {
-    int32_t general, unused[7];
+    int32_t mode, unused[7];
     __m256i bias[2];
     epi256 scale[2];
 } dw_head;
 
-static void pack_head(void *dst, const int32_t *bias, const int32_t *mult, const int32_t *shift, bool general)
+static void pack_head(void *dst, const int32_t *bias, const int32_t *mult, const int32_t *shift, epi_mode mode)
 {
-    dw_head h = { .general = general };
+    dw_head h = { .mode = (int32_t)mode };
     for (int v = 0; v < 2; v++) {
         h.bias[v] = _mm256_loadu_si256((const __m256i *)(bias + v * 8));
         h.scale[v] = epi256_open(mult + v * 8, shift + v * 8);
@@ -24,7 +24,7 @@ static void pack_head(void *dst, const int32_t *bias, const int32_t *mult, const
 
 static inline __m256i load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
-static inline __attribute__((always_inline)) void row_groups(const dw_row *r, uint32_t groups, const it_epi *e, bool general, bool wide)
+static inline __attribute__((always_inline)) void row_groups(const dw_row *r, uint32_t groups, const it_epi *e, epi_mode mode, bool wide)
 {
     const dw_head *head = (const dw_head *)r->block;
     const uint8_t *x = r->x, *w = r->block + sizeof *head;
@@ -37,21 +37,30 @@ static inline __attribute__((always_inline)) void row_groups(const dw_row *r, ui
             a = _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_unpacklo_epi16(x0, x1), load(w + t * 64)));
             b = _mm256_add_epi32(b, _mm256_madd_epi16(_mm256_unpackhi_epi16(x0, x1), load(w + t * 64 + 32)));
         }
-        a = general ? epi256_general(a, &head->scale[0]) : epi256_fast(a, &head->scale[0]);
-        b = general ? epi256_general(b, &head->scale[1]) : epi256_fast(b, &head->scale[1]);
+        a = epi256_scale(mode, a, &head->scale[0]);
+        b = epi256_scale(mode, b, &head->scale[1]);
         epi256_store_x16(&k, a, b, wide, y, r->n);
     }
 }
 
+static inline __attribute__((always_inline)) void row_by_size(const dw_row *r, const it_epi *e, epi_mode mode)
+{
+    if (r->groups == 5) /* 3x3 */
+        row_groups(r, 5, e, mode, false);
+    else
+        row_groups(r, r->groups, e, mode, false);
+}
+
 static void row(const dw_row *r, const it_epi *e)
 {
-    bool general = ((const dw_head *)r->block)->general, wide = e->out == INTACT_S16;
-    if (general || wide)
-        row_groups(r, r->groups, e, general, wide);
-    else if (r->groups == 5) /* 3x3 */
-        row_groups(r, 5, e, false, false);
+    epi_mode mode = (epi_mode)((const dw_head *)r->block)->mode;
+    bool wide = e->out == INTACT_S16;
+    if (mode == EPI_HIGH && !wide)
+        row_by_size(r, e, EPI_HIGH);
+    else if (mode == EPI_LIFTED && !wide)
+        row_by_size(r, e, EPI_LIFTED);
     else
-        row_groups(r, r->groups, e, false, false);
+        row_groups(r, r->groups, e, mode, wide);
 }
 
 static const dw_level level_u8 = { .lanes = 8, .vecs = 2, .granule = 2, .in_bytes = 1, .x_bytes = 2, .slab = 4,

@@ -60,8 +60,8 @@ void it_kern_mul_u8_avx2(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t 
         __m256i a0 = _mm256_sub_epi16(_mm256_unpacklo_epi8(va, none), z_a), a1 = _mm256_sub_epi16(_mm256_unpackhi_epi8(va, none), z_a);
         __m256i b0 = _mm256_sub_epi16(_mm256_unpacklo_epi8(vb, none), z_b), b1 = _mm256_sub_epi16(_mm256_unpackhi_epi8(vb, none), z_b);
         __m256i l0 = _mm256_mullo_epi16(a0, b0), h0 = _mm256_mulhi_epi16(a0, b0), l1 = _mm256_mullo_epi16(a1, b1), h1 = _mm256_mulhi_epi16(a1, b1);
-        __m256i q0 = epi256_fast(_mm256_unpacklo_epi16(l0, h0), &c), q1 = epi256_fast(_mm256_unpackhi_epi16(l0, h0), &c);
-        __m256i q2 = epi256_fast(_mm256_unpacklo_epi16(l1, h1), &c), q3 = epi256_fast(_mm256_unpackhi_epi16(l1, h1), &c);
+        __m256i q0 = epi256_high(_mm256_unpacklo_epi16(l0, h0), &c), q1 = epi256_high(_mm256_unpackhi_epi16(l0, h0), &c);
+        __m256i q2 = epi256_high(_mm256_unpacklo_epi16(l1, h1), &c), q3 = epi256_high(_mm256_unpackhi_epi16(l1, h1), &c);
         store(y + i, codes(&f, q0, q1, q2, q3));
     }
     it_kern_mul_u8_ref(a + i, b + i, y + i, n - i, k);

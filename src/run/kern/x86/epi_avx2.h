@@ -4,22 +4,23 @@
 #define IT_KERN_X86_EPI_AVX2_H
 
 #include <immintrin.h>
-#include <string.h>
-
-#include "run/kern/kern.h"
+#include "run/kern/x86/x86.h"
 
 typedef struct epi256 {
-    __m256i m, m_odd, round, shift;
+    __m256i m, m_odd, round, shift, lift;
 } epi256;
 
+/* shift: as epi_shift() packs it. */
 static inline epi256 epi256_open(const int32_t *mult, const int32_t *shift)
 {
-    __m256i m = _mm256_loadu_si256((const __m256i *)mult), s = _mm256_loadu_si256((const __m256i *)shift);
+    __m256i m = _mm256_loadu_si256((const __m256i *)mult), packed = _mm256_loadu_si256((const __m256i *)shift);
+    __m256i s = _mm256_and_si256(packed, _mm256_set1_epi32(0xff));
     __m256i round = _mm256_sllv_epi32(_mm256_set1_epi32(1), _mm256_sub_epi32(s, _mm256_set1_epi32(33)));
-    return (epi256){ m, _mm256_srli_epi64(m, 32), round, _mm256_sub_epi32(s, _mm256_set1_epi32(32)) };
+    return (epi256){ m, _mm256_srli_epi64(m, 32), round, _mm256_sub_epi32(s, _mm256_set1_epi32(32)),
+                     _mm256_srli_epi32(packed, 8) };
 }
 
-static inline __m256i epi256_fast(__m256i acc, const epi256 *c)
+static inline __m256i epi256_high(__m256i acc, const epi256 *c)
 {
     __m256i even = _mm256_mul_epi32(acc, c->m), odd = _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), c->m_odd);
     __m256i hi = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
@@ -40,11 +41,17 @@ static inline __m256i epi256_half(__m256i product, __m256i shift32)
     return _mm256_blendv_epi8(v, least, _mm256_cmpgt_epi64(least, v));
 }
 
-static inline __m256i epi256_general(__m256i acc, const epi256 *c)
+static inline __m256i epi256_full(__m256i acc, const epi256 *c)
 {
     __m256i even = epi256_half(_mm256_mul_epi32(acc, c->m), c->shift);
     __m256i odd = epi256_half(_mm256_mul_epi32(_mm256_srli_epi64(acc, 32), c->m_odd), _mm256_srli_epi64(c->shift, 32));
     return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+
+/* mode is a constant after inlining. */
+static inline __attribute__((always_inline)) __m256i epi256_scale(epi_mode mode, __m256i acc, const epi256 *c)
+{
+    return mode == EPI_HIGH ? epi256_high(acc, c) : mode == EPI_LIFTED ? epi256_high(_mm256_sllv_epi32(acc, c->lift), c) : epi256_full(acc, c);
 }
 
 typedef struct epi256_pack {
@@ -94,7 +101,7 @@ static inline void epi256_store_x8(const epi256_pack *k, __m256i a, bool wide, u
 }
 
 /* A tile of at most two vectors: the tile_epi_fn of the 256-bit levels (tile.h). */
-static inline __attribute__((always_inline)) void epi256_pixels(const int nv, const bool general, const bool wide, const int32_t *acc,
+static inline __attribute__((always_inline)) void epi256_pixels(const int nv, const epi_mode mode, const bool wide, const int32_t *acc,
                                                                 const int32_t *consts, const it_epi *e, uint32_t px, uint8_t *y,
                                                                 size_t y_pixel_bytes, uint32_t channels)
 {
@@ -102,27 +109,33 @@ static inline __attribute__((always_inline)) void epi256_pixels(const int nv, co
     epi256_pack k = epi256_pack_open(e);
     for (uint32_t i = 0; i < px; i++, acc += nv * 8, y += y_pixel_bytes) {
         __m256i a = _mm256_loadu_si256((const __m256i *)acc), b = _mm256_loadu_si256((const __m256i *)(acc + (nv - 1) * 8));
-        a = general ? epi256_general(a, &c0) : epi256_fast(a, &c0);
+        a = epi256_scale(mode, a, &c0);
         if (nv == 2)
-            epi256_store_x16(&k, a, general ? epi256_general(b, &c1) : epi256_fast(b, &c1), wide, y, channels);
+            epi256_store_x16(&k, a, epi256_scale(mode, b, &c1), wide, y, channels);
         else
             epi256_store_x8(&k, a, wide, y, channels);
     }
 }
 
-static inline void epi256_tile(const int32_t *acc, const int32_t *consts, const it_epi *e, uint32_t vecs, uint32_t px, bool general,
+static inline __attribute__((always_inline)) void epi256_by_mode(const int nv, epi_mode mode, bool wide, const int32_t *acc,
+                                                                 const int32_t *consts, const it_epi *e, uint32_t px, uint8_t *y,
+                                                                 size_t y_pixel_bytes, uint32_t channels)
+{
+    if (mode == EPI_HIGH && !wide)
+        epi256_pixels(nv, EPI_HIGH, false, acc, consts, e, px, y, y_pixel_bytes, channels);
+    else if (mode == EPI_LIFTED && !wide)
+        epi256_pixels(nv, EPI_LIFTED, false, acc, consts, e, px, y, y_pixel_bytes, channels);
+    else
+        epi256_pixels(nv, mode, wide, acc, consts, e, px, y, y_pixel_bytes, channels);
+}
+
+static inline void epi256_tile(const int32_t *acc, const int32_t *consts, const it_epi *e, uint32_t vecs, uint32_t px, epi_mode mode,
                                uint8_t *y, size_t y_pixel_bytes, uint32_t channels)
 {
-    bool wide = e->out == INTACT_S16;
-    if (general || wide) {
-        if (vecs == 1)
-            epi256_pixels(1, general, wide, acc, consts, e, px, y, y_pixel_bytes, channels);
-        else
-            epi256_pixels(2, general, wide, acc, consts, e, px, y, y_pixel_bytes, channels);
-    } else if (vecs == 1)
-        epi256_pixels(1, false, false, acc, consts, e, px, y, y_pixel_bytes, channels);
+    if (vecs == 1)
+        epi256_by_mode(1, mode, e->out == INTACT_S16, acc, consts, e, px, y, y_pixel_bytes, channels);
     else
-        epi256_pixels(2, false, false, acc, consts, e, px, y, y_pixel_bytes, channels);
+        epi256_by_mode(2, mode, e->out == INTACT_S16, acc, consts, e, px, y, y_pixel_bytes, channels);
 }
 
 #endif

@@ -9,20 +9,22 @@
 
 #include <immintrin.h>
 
-#include "run/kern/kern.h"
+#include "run/kern/x86/x86.h"
 
 typedef struct epi512 {
-    __m512i m, m_odd, round, shift;
+    __m512i m, m_odd, round, shift, lift;
 } epi512;
 
+/* shift: as epi_shift() packs it. */
 static inline epi512 epi512_open(const int32_t *mult, const int32_t *shift)
 {
-    __m512i m = _mm512_loadu_si512(mult), s = _mm512_loadu_si512(shift);
+    __m512i m = _mm512_loadu_si512(mult), packed = _mm512_loadu_si512(shift), s = _mm512_and_si512(packed, _mm512_set1_epi32(0xff));
     __m512i round = _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_sub_epi32(s, _mm512_set1_epi32(33)));
-    return (epi512){ m, _mm512_srli_epi64(m, 32), round, _mm512_sub_epi32(s, _mm512_set1_epi32(32)) };
+    return (epi512){ m, _mm512_srli_epi64(m, 32), round, _mm512_sub_epi32(s, _mm512_set1_epi32(32)),
+                     _mm512_srli_epi32(packed, 8) };
 }
 
-static inline __m512i epi512_fast(__m512i acc, const epi512 *c)
+static inline __m512i epi512_high(__m512i acc, const epi512 *c)
 {
     __m512i even = _mm512_mul_epi32(acc, c->m), odd = _mm512_mul_epi32(_mm512_srli_epi64(acc, 32), c->m_odd);
     __m512i hi = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_CDAB);
@@ -39,11 +41,17 @@ static inline __m512i epi512_half(__m512i product, __m512i shift32)
     return _mm512_max_epi64(v, _mm512_set1_epi64(-(1 << 30)));
 }
 
-static inline __m512i epi512_general(__m512i acc, const epi512 *c)
+static inline __m512i epi512_full(__m512i acc, const epi512 *c)
 {
     __m512i even = epi512_half(_mm512_mul_epi32(acc, c->m), c->shift);
     __m512i odd = epi512_half(_mm512_mul_epi32(_mm512_srli_epi64(acc, 32), c->m_odd), _mm512_srli_epi64(c->shift, 32));
     return _mm512_mask_shuffle_epi32(even, 0xaaaa, odd, _MM_PERM_CDAB);
+}
+
+/* mode is a constant after inlining. */
+static inline __attribute__((always_inline)) __m512i epi512_scale(epi_mode mode, __m512i acc, const epi512 *c)
+{
+    return mode == EPI_HIGH ? epi512_high(acc, c) : mode == EPI_LIFTED ? epi512_high(_mm512_sllv_epi32(acc, c->lift), c) : epi512_full(acc, c);
 }
 
 typedef struct epi512_pack {

@@ -3,7 +3,7 @@
 **
 ** Output channels of a group are cut into vectors of `lanes`, vectors into panels of at most vec_max. One panel as packed:
 **
-**   flags (64 bytes) | bias, mult, shift: vecs x lanes x s32 each | weights: steps x vecs x lanes x 4 bytes
+**   epi_mode (64 bytes) | bias, mult, shift: vecs x lanes x s32 each | weights: steps x vecs x lanes x 4 bytes
 **
 ** A step multiplies `granule` neighbouring inputs of a pixel, 4 bytes in all, with 4 bytes of weights in each lane. Steps cover a run of
 ** inputs that lie together: (KW,C) of one kernel row when columns are not dilated and there is one group, else C of one tap. A run's
@@ -21,8 +21,8 @@ enum {
     TILE_PX_MAX = 12,   /* pixels of a tile */
     TILE_VEC_MAX = 4,
     TILE_ACC_MAX = 24,  /* accumulator vectors of a tile */
-    TILE_GROUP = 8,     /* tiles whose accumulators are requantized together */
-    TILE_HEAD = 64,     /* bytes of a panel's flags */
+    TILE_GROUP = 4,     /* tiles whose accumulators are requantized together */
+    TILE_HEAD = 64,     /* bytes of a panel's epi_mode */
     TILE_SLACK = 64,    /* bytes behind a copied band that a run's filled end may read */
     TILE_BAND_PX = 192, /* pixels that a band aims at: the copied halo stays small, the band in L2 and the units many */
 };
@@ -35,8 +35,8 @@ typedef struct tile_walk {
 
 /* acc[pixel][vec][lane] = bias + products. */
 typedef void tile_fn(const uint8_t *const *px, const uint8_t *w, const int32_t *bias, const tile_walk *k, int32_t *acc);
-/* consts: mult, shift; both vecs x lanes. general: some shift is below 33. y: the first pixel's first of `channels` outputs. */
-typedef void tile_epi_fn(const int32_t *acc, const int32_t *consts, const it_epi *e, uint32_t vecs, uint32_t px, bool general,
+/* consts: mult, shift (epi_shift()); both vecs x lanes. y: the first pixel's first of `channels` outputs. */
+typedef void tile_epi_fn(const int32_t *acc, const int32_t *consts, const it_epi *e, uint32_t vecs, uint32_t px, epi_mode mode,
                          uint8_t *y, size_t y_pixel_bytes, uint32_t channels);
 
 typedef struct tile_level {
@@ -127,7 +127,7 @@ static inline void pack_panel(const tile_level *v, const tile_plan *p, const it_
     uint32_t vecs = panel_vecs(p, panel), first = panel_first_vec(p, panel) * v->lanes, lanes = vecs * v->lanes;
     size_t taps = (size_t)g->kh * g->kw * p->in_len;
     memset(dst, 0, TILE_HEAD + vecs * p->vec_bytes);
-    int32_t *flags = (int32_t *)dst, *bias = (int32_t *)(dst + TILE_HEAD), *mult = bias + lanes, *shift = mult + lanes;
+    int32_t *mode = (int32_t *)dst, *bias = (int32_t *)(dst + TILE_HEAD), *mult = bias + lanes, *shift = mult + lanes;
     for (uint32_t i = 0; i < lanes; i++) {
         uint32_t c = first + panel_channel(vecs, i / v->lanes, i % v->lanes);
         shift[i] = 33; /* of lanes without a channel, and where m is 0: any shift gives 0 */
@@ -138,9 +138,14 @@ static inline void pack_panel(const tile_level *v, const tile_plan *p, const it_
         mult[i] = e->mult[o];
         if (mult[i] != 0)
             shift[i] = e->shift[o];
-        flags[0] |= shift[i] < 33;
+        if (shift[i] < 33) {
+            epi_mode needs = epi_mode_of(epi_acc_max(bias[i], v->in_bytes, w + o * taps, taps, 1), shift[i]);
+            *mode = (int32_t)needs > *mode ? (int32_t)needs : *mode;
+        }
         pack_lane(p, w + o * taps, v->granule, (size_t)lanes * 4, (uint8_t *)(shift + lanes) + (size_t)i * 4);
     }
+    for (uint32_t i = 0; i < lanes; i++)
+        shift[i] = epi_shift((epi_mode)*mode, shift[i]);
 }
 
 static inline void tile_pack(const tile_level *v, const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst)
@@ -247,7 +252,7 @@ static inline void panel_run(const tile_level *v, const tile_plan *p, const it_e
         v->tiles[vecs][n](px, w, bias, &p->walk, acc + (size_t)waiting * lanes);
         waiting += n;
         if (t % TILE_GROUP == TILE_GROUP - 1 || t == tiles - 1) {
-            v->epi(acc, bias + lanes, e, vecs, waiting, *(const int32_t *)panel, y, y_pixel_bytes, channels);
+            v->epi(acc, bias + lanes, e, vecs, waiting, (epi_mode)*(const int32_t *)panel, y, y_pixel_bytes, channels);
             y += waiting * y_pixel_bytes;
             waiting = 0;
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* x86.h: what the x86 convolutions share: the order of channels in lanes, and copies that widen u8 to s16. */
+/* x86.h: what the x86 convolutions share: the order of channels in lanes, how shifts are packed, and copies that widen u8 to s16. */
 #ifndef IT_KERN_X86_H
 #define IT_KERN_X86_H
 
@@ -10,6 +10,27 @@
 /* Which of a panel's channels stands in a lane: the order in which packing 32-bit lanes to bytes leaves channels in sequence within a
 ** 128-bit block. */
 static inline uint32_t panel_channel(uint32_t vecs, uint32_t vec, uint32_t lane) { return lane / 4 * vecs * 4 + vec * 4 + lane % 4; }
+
+/* How the accumulators of a panel (or block) become codes. The high half of acc * m is enough for s >= 33. A smaller s is lifted to 33 by
+** (acc << k) * m with k = 33 - s, equal as long as |acc| << k < 2^31, which pack knows from the weights; else all 64 bits are needed. */
+typedef enum epi_mode { EPI_HIGH, EPI_LIFTED, EPI_FULL } epi_mode;
+
+static inline epi_mode epi_mode_of(int64_t acc_max, int32_t s)
+{
+    return s >= 33 ? EPI_HIGH : s > 2 && acc_max < ((int64_t)1 << 31) >> (33 - s) ? EPI_LIFTED : EPI_FULL;
+}
+
+/* A channel's shift as packed: s, in a lifted panel max(s, 33) and k above it. */
+static inline int32_t epi_shift(epi_mode panel, int32_t s) { return panel == EPI_LIFTED && s < 33 ? 33 | (33 - s) << 8 : s; }
+
+/* |bias| + x_max * sum |w|, w in steps of stride. */
+static inline int64_t epi_acc_max(int32_t bias, uint32_t x_bytes_in, const int8_t *w, size_t len, size_t stride)
+{
+    int64_t sum = 0;
+    for (size_t k = 0; k < len; k++)
+        sum += w[k * stride] < 0 ? -w[k * stride] : w[k * stride];
+    return (bias < 0 ? -(int64_t)bias : bias) + sum * (x_bytes_in == 1 ? 255 : 32768);
+}
 
 /* n elements of in_bytes to elements of x_bytes: equal, or 1 and 2. */
 static inline void copy_in(uint8_t *dst, const uint8_t *src, size_t n, uint32_t in_bytes, uint32_t x_bytes)
