@@ -49,13 +49,13 @@ static intact_status visit(it_sort *s, int32_t root, intact_error *err)
 static intact_status sort(it_sort *s, intact_error *err)
 {
     const it_graph *g = s->g;
-    memset(s->made_by, 0xff, g->values.len * sizeof *s->made_by);
+    memset(s->made_by, 0xff, (g->values.len + 1) * sizeof *s->made_by);
     for (size_t i = 0; i < g->nodes.len; i++)
         for (int k = 0; k < g->nodes.items[i]->out_len; k++)
             if (g->nodes.items[i]->out[k]) s->made_by[g->nodes.items[i]->out[k]->id] = (int32_t)i;
     for (size_t i = 0; i < g->nodes.len; i++)
         if (s->mark[i] == NEW) IT_TRY(visit(s, (int32_t)i, err));
-    memcpy(g->nodes.items, s->order, g->nodes.len * sizeof *s->order);
+    if (g->nodes.len) memcpy(g->nodes.items, s->order, g->nodes.len * sizeof *s->order);
     return INTACT_OK;
 }
 

@@ -25,6 +25,8 @@ static intact_status lower_input(it_lower *lw, const it_value *v, const it_pixel
 
 static intact_status lower_node(it_lower *lw, const it_node *n, intact_error *err)
 {
+    if (it_lower_is_shape_arithmetic(lw->g, n))
+        return INTACT_OK;
     if (!n->op->lower)
         return it_fail(err, INTACT_E_UNSUPPORTED, n->name, "%s (opset %d) has no integer form%s%s", n->op->onnx ? n->op->onnx : n->op->name, n->opset, n->op->hint ? "; " : "",
                        n->op->hint ? n->op->hint : "");

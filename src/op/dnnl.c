@@ -253,7 +253,7 @@ intact_status it_dnnl_conv_new(const intact_alloc *alloc, const it_node *n, cons
         s->bias_copy = it_alloc_new(alloc, (size_t)s->out_c * sizeof(float));
         if (!s->bias_copy) {
             conv_free(&s->base);
-            return it_fail_nomem(err, n->name, (size_t)s->out_c * sizeof(float));
+            return it_fail_nomem(err, n->name, (size_t)spec->y->dim[1] * sizeof(float));
         }
     }
     threads = threads_one();

@@ -65,6 +65,9 @@ INTACT_MUST_USE intact_status it_lower_requantize(it_lower *lw, const it_node *n
 ** its weight columns permuted. Gives that value, or x itself when there is no such flattening. it_lower_reshape leaves out its copy
 ** exactly when all readers of its output do this. */
 const it_value *it_lower_dense_source(const it_lower *lw, const it_value *x);
+/* Inference, at the batch of 1 that a program is made for, computed all that n gives, and nobody takes it for an activation: n needs no
+** instruction (the sizes that a Resize computes from its input's shape, and the like). */
+bool it_lower_is_shape_arithmetic(const it_graph *g, const it_node *n);
 /* in[1] is a constant with integer codes. */
 INTACT_MUST_USE intact_status it_lower_weight_check(const it_node *n, intact_error *err);
 /* in[2] as out_c floats (one value serves all), freed by the caller with lw->alloc; NULL in *out when the node has none. */

@@ -130,12 +130,12 @@ static intact_status channels(it_lower *lw, mac *m, double *scale, intact_error 
 static intact_status check(const mac *m, intact_error *err)
 {
     if (m->qw->len != 1 && m->qw->len != m->out_c)
-        return it_node_fail(m->n, err, INTACT_E_UNSUPPORTED, "%lld weight scales for %lld output channels; one, or one a channel, is needed",
-                            (long long)m->qw->len, (long long)m->out_c);
+        return it_node_fail(m->n, err, INTACT_E_UNSUPPORTED, "%lld weight scales for %lld output channels; one, or one a channel, is "
+                            "needed", (long long)m->qw->len, (long long)m->out_c);
     for (int64_t i = 0; i < m->qw->len; i++)
         if (m->qw->zero[i] != 0)
-            return it_node_fail(m->n, err, INTACT_E_UNSUPPORTED, "zero point of the weights is %d in channel %lld; the integer form needs 0",
-                                (int)m->qw->zero[i], (long long)i);
+            return it_node_fail(m->n, err, INTACT_E_UNSUPPORTED, "zero point of the weights is %d in channel %lld; the integer form needs "
+                                "0", (int)m->qw->zero[i], (long long)i);
     if (m->out_c < 1 || m->per_out < 1 || m->out_c > INT32_MAX || m->per_out > ((int64_t)1 << 32))
         return it_node_fail(m->n, err, INTACT_E_UNSUPPORTED, "%lld channels of %lld weights cannot be lowered", (long long)m->out_c,
                             (long long)m->per_out);

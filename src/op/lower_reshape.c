@@ -221,16 +221,16 @@ static bool same_runtime_dims(const it_tensor *a, const it_tensor *b)
 intact_status it_lower_reshape(it_lower *lw, const it_node *n, intact_error *err)
 {
     const it_value *in = n->in[0], *out = n->out[0];
-    bool plain = it_lower_same_quant(in->q, out->q) && !it_lower_clamps(n, out->q), same_order;
+    bool plain = it_lower_same_quant(in->q, out->q) && !it_lower_clamps(n, out->q), alias;
     uint32_t x, y, mid, dims[INTACT_RANK_MAX];
     walk w;
     IT_TRY(it_lower_tensor(lw, in, &x, err));
     if (it_tensor_len(&in->t) != it_tensor_len(&out->t) || it_tensor_len(&in->t) > INT32_MAX)
         return it_node_fail(n, err, INTACT_E_SHAPE, "%lld elements cannot be reshaped to %lld (at most 2147483647)",
                             (long long)it_tensor_len(&in->t), (long long)it_tensor_len(&out->t));
-    same_order = walk_direct(&in->t, &out->t, &w) && walk_is_identity(&w);
-    if (plain && (it_lower_dense_source(lw, out) == in ||
-                  (same_order && !(in->is_input && out->is_output) && (same_runtime_dims(&in->t, &out->t) || dims_do_not_matter(lw, out))))) {
+    alias = walk_direct(&in->t, &out->t, &w) && walk_is_identity(&w) && !(in->is_input && out->is_output) &&
+            (same_runtime_dims(&in->t, &out->t) || dims_do_not_matter(lw, out));
+    if (plain && (alias || it_lower_dense_source(lw, out) == in)) {
         it_lower_alias(lw, out, x);
         return INTACT_OK;
     }

@@ -33,7 +33,8 @@ intact_status it_pooling_infer(const it_node *n, const it_tensor *x, bool global
     int64_t dim[3] = { 1, 1, 1 };
     it_window win;
     if (x->rank < 3 || x->rank > 5)
-        return it_node_fail(n, err, INTACT_E_SHAPE, "the input has %d dimensions; 3, 4 or 5 are needed (batch, channels, spatial)", x->rank);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "the input has %d dimensions; 3, 4 or 5 are needed (batch, channels, spatial)",
+                            x->rank);
     if (!global)
         IT_TRY(it_window_resolve(n, &a->win, NULL, x, &win, dim, err));
     out->type = x->type;

@@ -85,13 +85,15 @@ static intact_status lower_average(it_lower *lw, const it_node *n, const flat_wi
     it_avgpool_args a = { f->kh, f->kw, f->stride_h, f->stride_w, f->pad_t, f->pad_l, f->pad_b, f->pad_r, 0, 0, 0, 0 };
     int64_t area = (int64_t)f->kh * f->kw, most = n->in[0]->q->type == INTACT_U8 ? 1 << 23 : 1 << 16; /* sums below 2^31 */
     uint32_t y;
+    bool beyond;
     if (f->dil_h != 1 || f->dil_w != 1)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "average pooling with dilation has no integer form");
     if (area > most)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "a window of %u x %u could overflow a 32-bit sum; at most %lld elements are possible",
-                            f->kh, f->kw, (long long)most);
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "a window of %u x %u could overflow a 32-bit sum; at most %lld elements are "
+                            "possible", f->kh, f->kw, (long long)most);
     /* ceil_mode's extra reach is not counted, but the instruction with one divisor would count it. */
-    if (count_pad && (f->pad_r != (uint32_t)win->pad[2 * win->len - 1] || (win->len > 1 && f->pad_b != (uint32_t)win->pad[2 * win->len - 2])))
+    beyond = f->pad_r != (uint32_t)win->pad[2 * win->len - 1] || (win->len > 1 && f->pad_b != (uint32_t)win->pad[2 * win->len - 2]);
+    if (count_pad && beyond)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "count_include_pad with windows that ceil_mode takes past the padding has no "
                             "integer form");
     IT_TRY(average_consts(lw, n, area, has_pads(f) && !count_pad, &a, err));

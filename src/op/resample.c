@@ -31,8 +31,18 @@ static double source_of(const it_resample *r, const it_resample_axis *ax, int64_
     }
 }
 
-static double rounded(const it_resample *r, const it_resample_axis *ax, double x)
+/* Scales come in single precision: 17 / 1.7f lies just below 10. A position as near to a whole or a half as that is taken to be on it. */
+static double snapped(double x)
 {
+    double half = rint(2 * x) / 2;
+
+    return fabs(x - half) <= 1e-6 * fmax(1, fabs(x)) ? half : x;
+}
+
+static double rounded(const it_resample *r, const it_resample_axis *ax, double position)
+{
+    double x = snapped(position);
+
     switch (r->round) {
     case IT_ROUND_PREFER_CEIL: return floor(x + 0.5);
     case IT_ROUND_FLOOR: return floor(x);
@@ -62,9 +72,9 @@ static int64_t clamped(double i, int64_t len)
 
 bool it_resample_identity(const it_resample *r, const it_resample_axis *ax)
 {
-    bool half = r->coord == IT_COORD_TF_HALF_PIXEL_NN, crop = r->coord == IT_COORD_TF_CROP;
+    bool crop = r->coord == IT_COORD_TF_CROP;
 
-    return ax->in == ax->out && ax->scale == 1 && !half && (!crop || (ax->roi_begin == 0 && ax->roi_end == 1));
+    return ax->in == ax->out && ax->scale == 1 && (!crop || (ax->roi_begin == 0 && ax->roi_end == 1));
 }
 
 /* Taps of one output position around x; stretch <= 1 widens the kernel for antialiasing. */
@@ -103,7 +113,7 @@ bool it_resample_taps(const it_resample *r, const it_resample_axis *ax, it_arena
     if (!t->index || !t->weight || !t->outside)
         return false;
     for (int64_t j = 0; j < ax->out; j++) {
-        double x = source_of(r, ax, j);
+        double x = it_resample_identity(r, ax) ? (double)j : source_of(r, ax, j); /* tf_half_pixel_for_nn would move it */
         t->outside[j] = r->coord == IT_COORD_TF_CROP && !(x >= 0 && x <= (double)(ax->in - 1));
         t->any_outside = t->any_outside || t->outside[j];
         if (r->mode == IT_RESAMPLE_NEAREST) {
@@ -254,7 +264,7 @@ static intact_status interpolate(it_run_ctx *c, const it_node *n, const it_resam
 {
     int64_t dim[IT_RANK_MAX];
     int order[IT_RANK_MAX], left = 0;
-    size_t item = x->type == IT_F32 ? sizeof(float) : sizeof(double);
+    size_t item = x->type == IT_F32 ? sizeof(float) : sizeof(double), bytes;
     void *now = load(c, x);
 
     it_move_order(x, order);
@@ -272,7 +282,11 @@ static intact_status interpolate(it_run_ctx *c, const it_node *n, const it_resam
             outer *= j < k ? dim[j] : 1;
             inner *= j > k ? dim[j] : 1;
         }
-        next = --left == 0 && x->type == IT_F32 ? y->data : it_arena_new(c->scratch, (size_t)(outer * a->out * inner) * item);
+        /* in between the axes resized and those not yet may multiply to more than the input and the output have */
+        if (!it_mul_size((size_t)outer, (size_t)inner, &bytes) || !it_mul_size(bytes, (size_t)a->out, &bytes) ||
+            !it_mul_size(bytes, item, &bytes))
+            return it_fail_nomem(err, n->name, SIZE_MAX);
+        next = --left == 0 && x->type == IT_F32 ? y->data : it_arena_new(c->scratch, bytes);
         if (next && x->type == IT_F32)
             pass_float(next, now, outer, a, inner, &taps[order[k]], r->extrapolation);
         else if (next)

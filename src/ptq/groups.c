@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "op/lower.h"
 #include "ptq/ptq.h"
 
 static int find(int *parent, int i)
@@ -26,9 +27,9 @@ static void join(int *parent, int a, int b)
 static bool is_activation(const it_value *v) { return v && !v->is_const && v->t.type == IT_F32; }
 
 /* Integer values (argmax) come out of operators that never asked for parameters: they have none. */
-static intact_status check_node(const it_node *n, intact_error *err)
+static intact_status check_node(const it_graph *g, const it_node *n, intact_error *err)
 {
-    if (n->op->lower)
+    if (n->op->lower || it_lower_is_shape_arithmetic(g, n))
         return INTACT_OK;
     return it_fail(err, INTACT_E_UNSUPPORTED, n->name, "%s (opset %d) has no integer form%s%s", n->op->onnx ? n->op->onnx : n->op->name, n->opset, n->op->hint ? "; " : "",
                    n->op->hint ? n->op->hint : "");
@@ -155,7 +156,7 @@ intact_status it_groups_make(it_groups *gs, const it_graph *g, const intact_allo
     for (size_t i = 0; st == INTACT_OK && i < gs->of_len; i++)
         parent[i] = (int)i, gs->of[i] = -1;
     for (size_t i = 0; st == INTACT_OK && i < g->nodes.len; i++) {
-        st = check_node(g->nodes.items[i], err);
+        st = check_node(g, g->nodes.items[i], err);
         if (st == INTACT_OK)
             join_node(parent, g->nodes.items[i]);
     }

@@ -99,7 +99,8 @@ intact_status bench_run(bench *b, const it_attr *attrs, int attrs_len, const it_
 {
     it_arena scratch;
     it_op_state *state = NULL;
-    it_run_ctx c = { .alloc = &it_alloc_libc, .state = &state, .scratch = &scratch, .const_weights = const_weights };
+    const intact_alloc *alloc = it_alloc_or_libc(b->alloc);
+    it_run_ctx c = { .alloc = alloc, .state = &state, .scratch = &scratch, .const_weights = const_weights };
     intact_status st = INTACT_OK;
     add_values(b, in, in_len, out_len, const_weights);
     b->n->attrs = attrs;
@@ -115,7 +116,7 @@ intact_status bench_run(bench *b, const it_attr *attrs, int attrs_len, const it_
         b->out[i].layout = layout;
         b->out_ptr[i] = &b->out[i];
     }
-    it_arena_init(&scratch, &it_alloc_libc);
+    it_arena_init(&scratch, alloc);
     for (int k = 0; k < 2 && st == INTACT_OK; k++) {
         memset(b->out[0].data, 0x55, it_tensor_bytes(&b->out[0])); /* nothing may rely on zeros */
         st = b->n->op->forward(&c, b->n, b->in_ptr, b->out_ptr, &b->err);
@@ -135,4 +136,37 @@ void expect_near(const it_tensor *got, const double *want, double rel, double ab
             fail();
         }
     }
+}
+
+typedef struct failing { long left, live; } failing;
+
+static void *failing_grow(void *user, void *ptr, size_t old, size_t bytes)
+{
+    failing *f = user;
+    if (bytes == 0)
+        f->live -= ptr != NULL;
+    else if (f->left-- <= 0)
+        return NULL;
+    else
+        f->live += ptr == NULL;
+    return it_alloc_libc.grow(it_alloc_libc.user, ptr, old, bytes);
+}
+
+void expect_survives(const bench_case *c)
+{
+    intact_status st = INTACT_E_NOMEM;
+    for (long n = 0; st == INTACT_E_NOMEM; n++) {
+        failing f = { .left = n };
+        intact_alloc a = { failing_grow, &f };
+        bench b;
+        assert_true(n < 100);
+        bench_init(&b, c->onnx, c->opset);
+        b.alloc = &a;
+        st = bench_run(&b, c->attrs, c->attrs_len, c->in, c->in_len, c->out_len, c->nhwc, true);
+        if (st != INTACT_OK && st != INTACT_E_NOMEM)
+            fail_msg("%s: %s", c->onnx, b.err.message);
+        assert_int_equal(f.live, 0);
+        bench_free(&b);
+    }
+    assert_int_equal(st, INTACT_OK);
 }

@@ -24,6 +24,7 @@ typedef struct bench {
     it_tensor *out_ptr[5];
     it_arena keep; /* data of in and out */
     intact_error err;
+    const intact_alloc *alloc; /* of the run; NULL: the C library */
 } bench;
 
 void bench_init(bench *b, const char *onnx, int opset);
@@ -39,6 +40,10 @@ it_attr attr_ints(const char *name, const int64_t *v, size_t len);
 
 /* Parses, infers, runs twice with one state. nhwc: input 0 and output 0 channels-last where they may be. */
 intact_status bench_run(bench *b, const it_attr *attrs, int attrs_len, const it_tensor *in, int in_len, int out_len, bool nhwc, bool const_weights);
+
+/* Runs on a fresh bench with each allocation failing in turn, until none does; make fills in and out lengths. */
+typedef struct bench_case { const char *onnx; int opset, in_len, out_len, attrs_len; const it_attr *attrs; it_tensor in[6]; bool nhwc; } bench_case;
+void expect_survives(const bench_case *c);
 
 /* Every element within abs + rel * |want|; prints the first that is not. */
 void expect_near(const it_tensor *got, const double *want, double rel, double abs);

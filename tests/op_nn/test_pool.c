@@ -3,11 +3,11 @@
 #include "op_nn/helpers.h"
 
 typedef struct geom { int axes; int64_t n, c, in[3], k[3], stride[3], dil[3], pad[6], p; bool ceil_mode, count_pad, column_major; } geom;
-typedef enum kind { MAX, AVERAGE, NORM } kind;
+typedef enum pool { MAX, AVERAGE, NORM } pool;
 static const char *const ONNX[] = { "MaxPool", "AveragePool", "LpPool" };
 
 /* One window: its value, and where the maximum is. */
-static double window(const geom *g, kind kind, const it_tensor *x, int64_t plane, const int64_t *o, int64_t *arg)
+static double window(const geom *g, pool kind, const it_tensor *x, int64_t plane, const int64_t *o, int64_t *arg)
 {
     double most = -INFINITY, sum = 0;
     int64_t t[3], i[3], count = 0;
@@ -36,7 +36,7 @@ static double window(const geom *g, kind kind, const it_tensor *x, int64_t plane
     return kind == MAX ? most : kind == NORM ? pow(sum, 1.0 / (double)g->p) : count ? sum / (double)count : 0;
 }
 
-static void random_geom(it_rng *r, geom *g, kind kind)
+static void random_geom(it_rng *r, geom *g, pool kind)
 {
     *g = (geom){ .axes = (int)pick(r, 1, 3), .n = pick(r, 1, 2), .c = pick(r, 1, 9), .p = pick(r, 1, 3), .ceil_mode = kind != NORM && it_rng_below(r, 2),
                  .count_pad = kind == AVERAGE && it_rng_below(r, 2), .column_major = kind == MAX && it_rng_below(r, 2) };
@@ -51,7 +51,7 @@ static void random_geom(it_rng *r, geom *g, kind kind)
     }
 }
 
-static void check(it_rng *r, const geom *g, kind kind, it_type type, bool nhwc)
+static void check(it_rng *r, const geom *g, pool kind, it_type type, bool nhwc)
 {
     bench b;
     int s = 3 - g->axes, len = 0;
@@ -102,7 +102,7 @@ static void test_random(void **state)
     it_rng_seed(&r, 11);
     for (int i = 0; i < 600; i++) {
         static const it_type MAX_TYPES[] = { IT_F32, IT_F32, IT_F64, IT_F16, IT_U8, IT_I8 };
-        kind kind = (int)it_rng_below(&r, 3);
+        pool kind = (int)it_rng_below(&r, 3);
         random_geom(&r, &g, kind);
         check(&r, &g, kind, MAX_TYPES[it_rng_below(&r, kind == MAX ? 6 : 4)], it_rng_below(&r, 2));
     }
@@ -115,7 +115,7 @@ static void test_global(void **state)
     (void)state;
     it_rng_seed(&r, 12);
     for (int i = 0; i < 36; i++) {
-        kind kind = i % 3;
+        pool kind = i % 3;
         int rank = 3 + i / 3 % 3;
         int64_t dx[5] = { 2, 5, 3, 4, 2 };
         geom g = { .in = { 3, rank > 3 ? 4 : 1, rank > 4 ? 2 : 1 }, .stride = { 1, 1, 1 }, .dil = { 1, 1, 1 }, .p = 2 };

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "op/lower.h"
+
 /* Three runs of one case: u8 and s16 with the input's parameters (exact moves: slack is that of the operator), u8 to other ones (rounded).
  */
 static void lowers(const char *onnx, int opset, const it_attr *attrs, int attrs_len, int rank, const int64_t *dim, const int64_t *second,
@@ -193,12 +195,41 @@ static void refusals(void **state)
     refused("TopK", 9, ATTRS(INT("k", 2)), DIMS(1, 4), NO_LIST, 0, "no integer form");
 }
 
+/* A second node in front of the one of the net: v = Shape(x), read as input k. */
+static void shape_before(net *t, int k)
+{
+    it_node *user = t->g.nodes.items[0], *shape = it_graph_node(&t->g, "shape", it_op_find("Shape", "", 13), 1, 1);
+    it_value *v = it_graph_value(&t->g, "v");
+    shape->in[0] = t->in[0];
+    shape->out[0] = user->in[k] = v;
+    v->producer = shape;
+    assert_int_equal(it_node_parse(&t->g, shape, &t->err), INTACT_OK);
+    assert_int_equal(it_graph_sort(&t->g, &t->err), INTACT_OK);
+    t->status = it_graph_infer(&t->g, 1, t->fed, &t->err);
+}
+
+/* Sizes computed from an input's shape are known when the program is made, and leave no instruction. */
+static void shape_arithmetic(void **state)
+{
+    net t;
+    (void)state;
+    net_init(&t, 0);
+    it_attr attrs[] = { STR("mode", "linear") };
+    it_tensor in[] = { tensor(&t, IT_F32, DIMS(1, 3, 4, 5)), none, none, list(&t, 4, (const int64_t[]){ 1, 3, 8, 9 }) };
+    MAKE(&t, "Resize", 13, attrs, in, 8, 1);
+    shape_before(&t, 3);
+    assert_true(it_lower_is_shape_arithmetic(&t.g, t.g.nodes.items[0]));
+    assert_false(it_lower_is_shape_arithmetic(&t.g, t.g.nodes.items[1]));
+    net_check_integer(&t, false, 0, 0.001);
+    net_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reshapes),           cmocka_unit_test(transposes), cmocka_unit_test(slices),
         cmocka_unit_test(splits_and_concats), cmocka_unit_test(pads),       cmocka_unit_test(gathers),
-        cmocka_unit_test(tiles_and_blocks),   cmocka_unit_test(resizes),    cmocka_unit_test(refusals),
+        cmocka_unit_test(tiles_and_blocks),   cmocka_unit_test(resizes), cmocka_unit_test(shape_arithmetic),    cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
