@@ -16,32 +16,56 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    { "resnet 1x1 64->64 @56", 0, 56, 64, 64, 1, 1, 0 },         { "resnet 1x1 64->256 @56", 0, 56, 64, 256, 1, 1, 0 },
-    { "resnet 1x1 256->64 @56", 0, 56, 256, 64, 1, 1, 0 },       { "resnet 1x1 128->512 @28", 0, 28, 128, 512, 1, 1, 0 },
-    { "resnet 1x1 512->128 @28", 0, 28, 512, 128, 1, 1, 0 },     { "resnet 1x1 1024->256 @14", 0, 14, 1024, 256, 1, 1, 0 },
-    { "resnet 1x1 512->2048 @7", 0, 7, 512, 2048, 1, 1, 0 },     { "resnet 1x1 256->512 @56/2", 0, 56, 256, 512, 1, 2, 0 },
-    { "resnet 3x3 64->64 @56", 0, 56, 64, 64, 3, 1, 1 },         { "resnet 3x3 128->128 @28", 0, 28, 128, 128, 3, 1, 1 },
-    { "resnet 3x3 256->256 @14", 0, 14, 256, 256, 3, 1, 1 },     { "resnet 3x3 512->512 @7", 0, 7, 512, 512, 3, 1, 1 },
-    { "resnet 3x3 128->128 @56/2", 0, 56, 128, 128, 3, 2, 1 },   { "resnet20 3x3 16->16 @32", 0, 32, 16, 16, 3, 1, 1 },
-    { "resnet20 3x3 32->32 @16", 0, 16, 32, 32, 3, 1, 1 },       { "stem 7x7 3->64 @224/2", 0, 224, 3, 64, 7, 2, 3 },
-    { "stem 3x3 3->32 @224/2", 0, 224, 3, 32, 3, 2, 1 },         { "stem 3x3 1->16 @28", 0, 28, 1, 16, 3, 1, 1 },
-    { "mobilenet 1x1 32->16 @112", 0, 112, 32, 16, 1, 1, 0 },    { "mobilenet 1x1 16->96 @112", 0, 112, 16, 96, 1, 1, 0 },
-    { "mobilenet 1x1 96->24 @56", 0, 56, 96, 24, 1, 1, 0 },      { "mobilenet 1x1 24->144 @56", 0, 56, 24, 144, 1, 1, 0 },
-    { "mobilenet 1x1 144->24 @56", 0, 56, 144, 24, 1, 1, 0 },    { "mobilenet 1x1 32->192 @28", 0, 28, 32, 192, 1, 1, 0 },
-    { "mobilenet 1x1 192->32 @28", 0, 28, 192, 32, 1, 1, 0 },    { "mobilenet 1x1 64->384 @14", 0, 14, 64, 384, 1, 1, 0 },
-    { "mobilenet 1x1 384->64 @14", 0, 14, 384, 64, 1, 1, 0 },    { "mobilenet 1x1 96->576 @14", 0, 14, 96, 576, 1, 1, 0 },
-    { "mobilenet 1x1 576->96 @14", 0, 14, 576, 96, 1, 1, 0 },    { "mobilenet 1x1 160->960 @7", 0, 7, 160, 960, 1, 1, 0 },
-    { "mobilenet 1x1 960->160 @7", 0, 7, 960, 160, 1, 1, 0 },    { "mobilenet 1x1 320->1280 @7", 0, 7, 320, 1280, 1, 1, 0 },
-    { "squeezenet 1x1 512->1000 @13", 0, 13, 512, 1000, 1, 1, 0 }, { "squeezenet 3x3 64->256 @13", 0, 13, 64, 256, 3, 1, 1 },
-    { "squeezenet 3x3 16->64 @55", 0, 55, 16, 64, 3, 1, 1 },     { "squeezenet 1x1 16->64 @55", 0, 55, 16, 64, 1, 1, 0 },
-    { "squeezenet 1x1 128->16 @55", 0, 55, 128, 16, 1, 1, 0 },
-    { "dw 3x3 32 @112", 1, 112, 32, 32, 3, 1, 1 },               { "dw 3x3 96 @112/2", 1, 112, 96, 96, 3, 2, 1 },
-    { "dw 3x3 144 @56", 1, 56, 144, 144, 3, 1, 1 },              { "dw 3x3 144 @56/2", 1, 56, 144, 144, 3, 2, 1 },
-    { "dw 3x3 192 @28", 1, 28, 192, 192, 3, 1, 1 },              { "dw 3x3 384 @14", 1, 14, 384, 384, 3, 1, 1 },
-    { "dw 3x3 576 @14/2", 1, 14, 576, 576, 3, 2, 1 },            { "dw 3x3 960 @7", 1, 7, 960, 960, 3, 1, 1 },
-    { "dw 5x5 240 @28", 1, 28, 240, 240, 5, 1, 2 },              { "dw 5x5 672 @14/2", 1, 14, 672, 672, 5, 2, 2 },
-    { "dense 512->1000", 2, 1, 512, 1000, 1, 1, 0 },             { "dense 1280->1000", 2, 1, 1280, 1000, 1, 1, 0 },
-    { "dense 4096->4096", 2, 1, 4096, 4096, 1, 1, 0 },
+    {"resnet 1x1 64->64 @56", 0, 56, 64, 64, 1, 1, 0},
+    {"resnet 1x1 64->256 @56", 0, 56, 64, 256, 1, 1, 0},
+    {"resnet 1x1 256->64 @56", 0, 56, 256, 64, 1, 1, 0},
+    {"resnet 1x1 128->512 @28", 0, 28, 128, 512, 1, 1, 0},
+    {"resnet 1x1 512->128 @28", 0, 28, 512, 128, 1, 1, 0},
+    {"resnet 1x1 1024->256 @14", 0, 14, 1024, 256, 1, 1, 0},
+    {"resnet 1x1 512->2048 @7", 0, 7, 512, 2048, 1, 1, 0},
+    {"resnet 1x1 256->512 @56/2", 0, 56, 256, 512, 1, 2, 0},
+    {"resnet 3x3 64->64 @56", 0, 56, 64, 64, 3, 1, 1},
+    {"resnet 3x3 128->128 @28", 0, 28, 128, 128, 3, 1, 1},
+    {"resnet 3x3 256->256 @14", 0, 14, 256, 256, 3, 1, 1},
+    {"resnet 3x3 512->512 @7", 0, 7, 512, 512, 3, 1, 1},
+    {"resnet 3x3 128->128 @56/2", 0, 56, 128, 128, 3, 2, 1},
+    {"resnet20 3x3 16->16 @32", 0, 32, 16, 16, 3, 1, 1},
+    {"resnet20 3x3 32->32 @16", 0, 16, 32, 32, 3, 1, 1},
+    {"stem 7x7 3->64 @224/2", 0, 224, 3, 64, 7, 2, 3},
+    {"stem 3x3 3->32 @224/2", 0, 224, 3, 32, 3, 2, 1},
+    {"stem 3x3 1->16 @28", 0, 28, 1, 16, 3, 1, 1},
+    {"mobilenet 1x1 32->16 @112", 0, 112, 32, 16, 1, 1, 0},
+    {"mobilenet 1x1 16->96 @112", 0, 112, 16, 96, 1, 1, 0},
+    {"mobilenet 1x1 96->24 @56", 0, 56, 96, 24, 1, 1, 0},
+    {"mobilenet 1x1 24->144 @56", 0, 56, 24, 144, 1, 1, 0},
+    {"mobilenet 1x1 144->24 @56", 0, 56, 144, 24, 1, 1, 0},
+    {"mobilenet 1x1 32->192 @28", 0, 28, 32, 192, 1, 1, 0},
+    {"mobilenet 1x1 192->32 @28", 0, 28, 192, 32, 1, 1, 0},
+    {"mobilenet 1x1 64->384 @14", 0, 14, 64, 384, 1, 1, 0},
+    {"mobilenet 1x1 384->64 @14", 0, 14, 384, 64, 1, 1, 0},
+    {"mobilenet 1x1 96->576 @14", 0, 14, 96, 576, 1, 1, 0},
+    {"mobilenet 1x1 576->96 @14", 0, 14, 576, 96, 1, 1, 0},
+    {"mobilenet 1x1 160->960 @7", 0, 7, 160, 960, 1, 1, 0},
+    {"mobilenet 1x1 960->160 @7", 0, 7, 960, 160, 1, 1, 0},
+    {"mobilenet 1x1 320->1280 @7", 0, 7, 320, 1280, 1, 1, 0},
+    {"squeezenet 1x1 512->1000 @13", 0, 13, 512, 1000, 1, 1, 0},
+    {"squeezenet 3x3 64->256 @13", 0, 13, 64, 256, 3, 1, 1},
+    {"squeezenet 3x3 16->64 @55", 0, 55, 16, 64, 3, 1, 1},
+    {"squeezenet 1x1 16->64 @55", 0, 55, 16, 64, 1, 1, 0},
+    {"squeezenet 1x1 128->16 @55", 0, 55, 128, 16, 1, 1, 0},
+    {"dw 3x3 32 @112", 1, 112, 32, 32, 3, 1, 1},
+    {"dw 3x3 96 @112/2", 1, 112, 96, 96, 3, 2, 1},
+    {"dw 3x3 144 @56", 1, 56, 144, 144, 3, 1, 1},
+    {"dw 3x3 144 @56/2", 1, 56, 144, 144, 3, 2, 1},
+    {"dw 3x3 192 @28", 1, 28, 192, 192, 3, 1, 1},
+    {"dw 3x3 384 @14", 1, 14, 384, 384, 3, 1, 1},
+    {"dw 3x3 576 @14/2", 1, 14, 576, 576, 3, 2, 1},
+    {"dw 3x3 960 @7", 1, 7, 960, 960, 3, 1, 1},
+    {"dw 5x5 240 @28", 1, 28, 240, 240, 5, 1, 2},
+    {"dw 5x5 672 @14/2", 1, 14, 672, 672, 5, 2, 2},
+    {"dense 512->1000", 2, 1, 512, 1000, 1, 1, 0},
+    {"dense 1280->1000", 2, 1, 1280, 1000, 1, 1, 0},
+    {"dense 4096->4096", 2, 1, 4096, 4096, 1, 1, 0},
 };
 
 static double now(void)
@@ -54,8 +78,7 @@ static double now(void)
 static void *fresh(size_t bytes)
 {
     uint8_t *p = aligned_alloc(64, it_round_up(bytes + 64, 64));
-    if (!p)
-        exit(1);
+    if (!p) exit(1);
     for (size_t i = 0; i < bytes; i++)
         p[i] = (uint8_t)(i * 2654435761u >> 13);
     return p;
@@ -68,7 +91,7 @@ static double seconds_of(const it_kern_conv *k, const it_conv_geom *g, uint32_t 
     int32_t *c = fresh(g->out_c * 12);
     for (uint32_t i = 0; i < g->out_c; i++)
         c[i] = (int32_t)i * 100, c[g->out_c + i] = (1 << 30) + (int32_t)i * 1000, c[2 * g->out_c + i] = 42;
-    it_epi e = { c, c + g->out_c, c + 2 * g->out_c, 10, 0, 255, INTACT_U8, false };
+    it_epi e = {c, c + g->out_c, c + 2 * g->out_c, 10, 0, 255, INTACT_U8, false};
     if (elem == 2)
         for (size_t i = 0; i < weights; i++)
             w[i] /= 32;
@@ -91,8 +114,7 @@ static double seconds_of(const it_kern_conv *k, const it_conv_geom *g, uint32_t 
 
 static const it_kern_conv *version(const it_kern *k, uint32_t kind, uint32_t elem)
 {
-    if (elem == 2)
-        return kind == 0 ? k->conv_s16 : kind == 1 ? k->dwconv_s16 : k->dense_s16;
+    if (elem == 2) return kind == 0 ? k->conv_s16 : kind == 1 ? k->dwconv_s16 : k->dense_s16;
     return kind == 0 ? k->conv_u8 : kind == 1 ? k->dwconv_u8 : k->dense_u8;
 }
 
@@ -101,9 +123,9 @@ static void bench_elementwise(const it_kern *k)
     enum { N = 100352 };
     uint8_t *a = fresh(N), *b = fresh(N), *y = fresh(N), *table = fresh(256);
     int32_t *sum = fresh(N * 4);
-    it_add_consts ka = { 12, 130, 1500000000, 1200000000, 31, 3, 0, 255 };
-    it_mul_consts km = { 12, 130, 1500000000, 38, 3, 0, 255 };
-    const char *names[5] = { "add_u8", "mul_u8", "lut_u8", "max_u8", "sum_u8" };
+    it_add_consts ka = {12, 130, 1500000000, 1200000000, 31, 3, 0, 255};
+    it_mul_consts km = {12, 130, 1500000000, 38, 3, 0, 255};
+    const char *names[5] = {"add_u8", "mul_u8", "lut_u8", "max_u8", "sum_u8"};
     for (int f = 0; f < 5; f++) {
         double best = 1e9;
         for (int i = 0; i < 300; i++) {
@@ -130,21 +152,20 @@ int main(int argc, char **argv)
 {
     for (int c = INTACT_CPU_SCALAR; c < INTACT_CPU_COUNT; c++) {
         const it_kern *k = it_kern_of((intact_cpu)c);
-        if (!k || !intact_cpu_has((intact_cpu)c) || (argc > 1 && strcmp(argv[1], intact_cpu_name((intact_cpu)c))))
-            continue;
+        if (!k || !intact_cpu_has((intact_cpu)c) || (argc > 1 && strcmp(argv[1], intact_cpu_name((intact_cpu)c)))) continue;
         for (uint32_t elem = 1; elem <= 2; elem++)
             for (size_t i = 0; i < IT_LEN(shapes); i++) {
                 const shape *s = &shapes[i];
                 const it_kern_conv *v = version(k, s->kind, elem);
-                if ((argc > 2 && !strstr(s->name, argv[2])) || (elem == 2 && i % 3))
-                    continue;
+                if ((argc > 2 && !strstr(s->name, argv[2])) || (elem == 2 && i % 3)) continue;
                 uint32_t out = (s->h + 2 * s->pad - s->k) / s->stride + 1;
-                it_conv_geom g = { s->h, s->h, s->c, out, out, s->o, s->kind == 1 ? s->c : 1, s->k, s->k, s->stride, s->stride, 1, 1, s->pad, s->pad, 7 };
+                it_conv_geom g = {s->h,      s->h, s->c, out,    out,    s->o, s->kind == 1 ? s->c : 1, s->k, s->k, s->stride,
+                                  s->stride, 1,    1,    s->pad, s->pad, 7};
                 double t = seconds_of(v, &g, elem), macs = (double)out * out * s->o * s->k * s->k * (s->kind == 1 ? 1 : s->c);
-                printf("%-12s %-34s %8.2f us %7.1f GMAC/s %s %s\n", intact_cpu_name((intact_cpu)c), s->name, t * 1e6, macs / t * 1e-9, elem == 1 ? "u8 " : "s16", v->name);
+                printf("%-12s %-34s %8.2f us %7.1f GMAC/s %s %s\n", intact_cpu_name((intact_cpu)c), s->name, t * 1e6, macs / t * 1e-9,
+                       elem == 1 ? "u8 " : "s16", v->name);
             }
-        if (argc < 3)
-            bench_elementwise(k);
+        if (argc < 3) bench_elementwise(k);
     }
     return 0;
 }

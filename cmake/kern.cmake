@@ -3,8 +3,12 @@
 set(INTACT_KERN_FLAGS_avx2 -mavx2)
 set(INTACT_KERN_FLAGS_avxvnni -mavx2 -mavxvnni)
 set(INTACT_KERN_FLAGS_avx512vnni -mavx2 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni)
-set(INTACT_KERN_FLAGS_neon)
+set(INTACT_KERN_FLAGS_neon -march=armv8-a)
 set(INTACT_KERN_FLAGS_neondot -march=armv8.2-a+dotprod)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # its early scheduling moves loads so far ahead that accumulators leave their registers
+  list(APPEND INTACT_KERN_FLAGS_neon -fno-schedule-insns)
+  list(APPEND INTACT_KERN_FLAGS_neondot -fno-schedule-insns)
+endif()
 set(INTACT_KERN_ARCH)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(INTACT_KERN_ARCH x86)

@@ -24,7 +24,8 @@ intact_status it_binary_no_zero(const it_node *n, const it_tensor *t, intact_err
 
 /* Integer forms (op/binary_lower.c). */
 typedef float it_scalar_fn(const it_node *n, float x);
-/* One operand a constant of one element: a table. with_right: f(x, in[1]); with_left: f(in[0], x) as a function of x with the constant at in[1]. */
+/* One operand a constant of one element: a table. with_right: f(x, in[1]); with_left: f(in[0], x) as a function of x with the constant
+** at in[1]. */
 INTACT_MUST_USE intact_status it_lower_const_operand(it_lower *lw, const it_node *n, it_scalar_fn *with_right, it_scalar_fn *with_left,
                                                      intact_error *err);
 /* y = a + sign * b. */

@@ -72,7 +72,8 @@ static intact_status emit_depthwise(it_lower *lw, const it_node *n, uint32_t x, 
     if (tx.rank == 3 || tx.rank == 4) return it_lower_emit(lw, &it_instr_dwconv, n->name, &x, 1, &y, 1, args, err);
     uint64_t rest = 1;
     for (uint32_t i = 1; i + 1 < tx.rank; i++) rest *= tx.dims[i];
-    if (rest > INT32_MAX) return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%llu positions; at most 2^31 are possible", (unsigned long long)rest);
+    if (rest > INT32_MAX)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%llu positions; at most 2^31 are possible", (unsigned long long)rest);
     uint32_t channels = tx.dims[tx.rank - 1], dims[3] = {1, (uint32_t)rest, channels};
     it_copy_args flat = {.d0 = 1, .d1 = 1, .d2 = 1, .d3 = 1, .d4 = (uint32_t)rest, .d5 = channels, .s4 = (int32_t)channels, .s5 = 1};
     float sx, sy;
@@ -107,7 +108,8 @@ static intact_status emit_affine(it_lower *lw, const it_node *n, const it_value 
 /* y = weight(c) x + bias(c), where only one of them depends on the channel: which tells fill. */
 typedef void affine_fill(double k, double *weight, double *bias);
 
-static intact_status lower_affine(it_lower *lw, const it_node *n, const it_value *x, const it_value *k, affine_fill *fill, intact_error *err)
+static intact_status lower_affine(it_lower *lw, const it_node *n, const it_value *x, const it_value *k, affine_fill *fill,
+                                  intact_error *err)
 {
     int64_t len = it_tensor_len(&k->t);
     size_t bytes = (size_t)len * (2 * sizeof(float) + 1);
@@ -138,8 +140,8 @@ static void fill_div(double k, double *w, double *b) { *w = 1 / k; *b = 0; }
 
 /* ---- a table per channel ---- */
 
-static intact_status emit_channel_table(it_lower *lw, const it_node *n, const it_value *x, const it_value *k, it_scalar_fn *fn, uint8_t *table,
-                                        int32_t *source, intact_error *err)
+static intact_status emit_channel_table(it_lower *lw, const it_node *n, const it_value *x, const it_value *k, it_scalar_fn *fn,
+                                        uint8_t *table, int32_t *source, intact_error *err)
 {
     const it_value *out = n->out[0];
     int64_t len = it_tensor_len(&k->t);
@@ -249,14 +251,16 @@ intact_status it_lower_product(it_lower *lw, const it_node *n, bool divide, it_s
     operand kind = operand_of(n, &x, &k, &const_first);
     if (kind == CONST_ONE) return it_lower_const_operand(lw, n, with_right, with_left, err);
     if (kind == CONST_CHANNEL && !(divide && const_first)) return lower_affine(lw, n, x, k, divide ? fill_div : fill_mul, err);
-    if (kind != BOTH_COMPUTED) return divide && const_first ? it_lower_channel_table(lw, n, with_right, with_left, err) : fail_const(n, k, err);
+    if (kind != BOTH_COMPUTED && divide && const_first) return it_lower_channel_table(lw, n, with_right, with_left, err);
+    if (kind != BOTH_COMPUTED) return fail_const(n, k, err);
     if (divide)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "division by a computed tensor has no integer form; multiply by its Reciprocal");
     it_mul_args g = {0};
     it_mult m;
     uint32_t in[2], y;
     IT_TRY(two_tensors(lw, n, in, &y, &swapped, err));
-    IT_TRY(it_mult_of((double)n->in[0]->q->scale[0] * (double)n->in[1]->q->scale[0] / (double)n->out[0]->q->scale[0], 31, &m, n->name, err));
+    IT_TRY(it_mult_of((double)n->in[0]->q->scale[0] * (double)n->in[1]->q->scale[0] / (double)n->out[0]->q->scale[0], 31, &m, n->name,
+                      err));
     g.mult = m.m;
     g.shift = (uint32_t)m.s;
     it_clamp_codes(n->out[0]->q, n->clamp_lo, n->clamp_hi, &g.lo, &g.hi);

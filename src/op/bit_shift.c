@@ -34,7 +34,8 @@ static intact_status bit_shift_infer(const it_node *n, const it_tensor *const *i
     return it_binary_infer(n, in, IT_T_UNSIGNED, out, err);
 }
 
-static intact_status bit_shift_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status bit_shift_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                       intact_error *err)
 {
     const bit_shift_args *a = n->args;
     return it_binary_forward(c, n, in[0], in[1], out[0], a->left ? LEFT : RIGHT, err);

@@ -20,7 +20,8 @@ static intact_status conv_integer_infer(const it_node *n, const it_tensor *const
     return INTACT_OK;
 }
 
-static intact_status conv_integer_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status conv_integer_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                          intact_error *err)
 {
     it_qconv q;
     int32_t *y = out[0]->data;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* elem.h: what elementwise, reducing and recurrent operators share: type sets, half precision by way of float, loops without dependencies. */
+/* elem.h: what elementwise, reducing and recurrent operators share: type sets, half precision by way of float, loops without
+** dependencies. */
 #ifndef IT_ELEM_H
 #define IT_ELEM_H
 

@@ -14,7 +14,8 @@ static intact_status mat_mul_integer_infer(const it_node *n, const it_tensor *co
     return it_qmat_check(n, it_elem_in(n, in, 3), in[1], false, "zero point of b", err);
 }
 
-static intact_status mat_mul_integer_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status mat_mul_integer_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                             intact_error *err)
 {
     it_qmat q;
     int32_t *y = out[0]->data;

@@ -8,7 +8,8 @@ static intact_status check_channels(const it_node *n, const it_tensor *t, int64_
 {
     int64_t len = it_tensor_len(t);
     if ((one && len == 1) || len == channels) return INTACT_OK;
-    return it_node_fail(n, err, INTACT_E_SHAPE, "the %s has %lld elements for %lld output channels", what, (long long)len, (long long)channels);
+    return it_node_fail(n, err, INTACT_E_SHAPE, "the %s has %lld elements for %lld output channels", what, (long long)len,
+                        (long long)channels);
 }
 
 static intact_status q_linear_conv_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err)
@@ -30,7 +31,8 @@ static intact_status q_linear_conv_infer(const it_node *n, const it_tensor *cons
     return check_channels(n, in[BIAS], in[W]->dim[0], false, "bias", err);
 }
 
-static intact_status q_linear_conv_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status q_linear_conv_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                           intact_error *err)
 {
     it_qconv q;
     uint8_t *y = out[0]->data;

@@ -33,7 +33,8 @@ static void store_row(const it_qmat *q, const it_tensor *const *in, int64_t row,
     }
 }
 
-static intact_status q_linear_mat_mul_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
+static intact_status q_linear_mat_mul_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out,
+                                              intact_error *err)
 {
     it_qmat q;
     uint8_t *y = out[0]->data;

@@ -16,7 +16,8 @@ intact_status it_qconv_infer(const it_node *n, const it_tensor *x, const it_tens
     const it_qconv_args *a = n->args;
     it_window win;
     if (x->rank < 3 || x->rank > 5 || w->rank != x->rank)
-        return it_node_fail(n, err, INTACT_E_SHAPE, "x has %d dimensions, the weight %d; both must have the same number, 3 to 5", x->rank, w->rank);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "x has %d dimensions, the weight %d; both must have the same number, 3 to 5", x->rank,
+                            w->rank);
     if (x->dim[1] % a->group || w->dim[0] % a->group || w->dim[1] != x->dim[1] / a->group)
         return it_node_fail(n, err, INTACT_E_SHAPE, "weight of %lld outputs and %lld inputs for %lld channels in %lld groups",
                             (long long)w->dim[0], (long long)w->dim[1], (long long)x->dim[1], (long long)a->group);
@@ -77,7 +78,8 @@ static void reach(int64_t in, int64_t out, int64_t stride, int64_t pad, int64_t 
 }
 
 /* acc (out_h,out_w) += weight * the input plane (in_h,in_w) seen through tap (kh,kw). */
-static void add_tap(const it_qconv *q, const int32_t *plane, int64_t in_h, int64_t in_w, int64_t kh, int64_t kw, int32_t weight, int32_t *acc)
+static void add_tap(const it_qconv *q, const int32_t *plane, int64_t in_h, int64_t in_w, int64_t kh, int64_t kw, int32_t weight,
+                    int32_t *acc)
 {
     const it_window *w = &q->win;
     int64_t h0, h1, w0, w1, step = w->stride[2], off_h = kh * w->dil[1], off_w = kw * w->dil[2];

@@ -25,7 +25,8 @@ intact_status it_q_axis_of(const it_node *n, const it_tensor *const *in, it_q_ax
     const it_tensor *x = in[0], *scale = in[1], *zero = it_elem_in(n, in, 2);
     int axis;
     if (zero && it_tensor_len(zero) != it_tensor_len(scale))
-        return it_node_fail(n, err, INTACT_E_SHAPE, "%lld zero points for %lld scales; they must be as many", (long long)it_tensor_len(zero),
+        return it_node_fail(n, err, INTACT_E_SHAPE, "%lld zero points for %lld scales; they must be as many",
+                            (long long)it_tensor_len(zero),
                             (long long)it_tensor_len(scale));
     if (it_tensor_len(scale) == 1 && !a->block) {
         *out = (it_q_axis){1, 1, it_tensor_len(x), 0};

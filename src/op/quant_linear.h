@@ -18,7 +18,8 @@ static inline int64_t it_q_index(const it_q_axis *a, int64_t outer, int64_t k, i
 }
 
 /* Input k has one element of a type in the set (all: any shape will do). */
-INTACT_MUST_USE intact_status it_q_one(const it_node *n, const it_tensor *const *in, int k, const char *what, uint32_t types, intact_error *err);
+INTACT_MUST_USE intact_status it_q_one(const it_node *n, const it_tensor *const *in, int k, const char *what, uint32_t types,
+                                       intact_error *err);
 
 void it_q_limits(it_type t, float *lo, float *hi); /* of 8- and 16-bit integers */
 /* round(v) + zero within lo..hi, ties to even, without a call so that loops vectorize. */

@@ -116,7 +116,8 @@ intact_status it_rnn_infer(const it_node *n, const it_tensor *const *in, it_tens
     sizes s = sizes_of(a, in);
     int64_t d = a->directions, gh = k->gates * s.hidden; /* every extent is below 2^41 */
     if (s.hidden < 1 || (a->hidden && a->hidden != s.hidden))
-        return it_node_fail(n, err, INTACT_E_SHAPE, "R has hidden size %lld; hidden_size is %lld", (long long)s.hidden, (long long)a->hidden);
+        return it_node_fail(n, err, INTACT_E_SHAPE, "R has hidden size %lld; hidden_size is %lld", (long long)s.hidden,
+                            (long long)a->hidden);
     IT_TRY(check_input(n, in, 1, "W", type, 3, (int64_t[]){d, gh, s.in}, err));
     IT_TRY(check_input(n, in, 2, "R", type, 3, (int64_t[]){d, gh, s.hidden}, err));
     IT_TRY(check_input(n, in, 3, "B", type, 2, (int64_t[]){d, 2 * gh}, err));
@@ -195,7 +196,8 @@ typedef struct job {
 static intact_status room(job *j, int64_t a, int64_t b, int64_t c, size_t size, void *out)
 {
     size_t len;
-    if (!it_mul_size((size_t)a, (size_t)b, &len) || !it_mul_size(len, (size_t)c, &len)) return it_fail_nomem(j->r.err, j->r.n->name, SIZE_MAX);
+    if (!it_mul_size((size_t)a, (size_t)b, &len) || !it_mul_size(len, (size_t)c, &len))
+        return it_fail_nomem(j->r.err, j->r.n->name, SIZE_MAX);
     return it_elem_scratch(j->ctx, j->r.n, len, size, out, j->r.err);
 }
 

@@ -36,7 +36,8 @@ typedef struct it_reduce_int { /* NULL functions: integers go through doubles */
 
 intact_status it_reduce_parse_since(it_parse *p, int axes_input_since);
 intact_status it_reduce_parse(it_parse *p); /* axes an input since opset 18 */
-intact_status it_reduce_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err); /* numbers of 32 and more bits, floats */
+/* numbers of 32 and more bits, floats */
+intact_status it_reduce_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err);
 intact_status it_reduce_infer_types(const it_node *n, const it_tensor *const *in, uint32_t types, it_tensor *out, intact_error *err);
 intact_status it_reduce_forward(it_run_ctx *c, const it_node *n, const it_tensor *x, const it_tensor *axes, it_tensor *y,
                                 const it_reduce_real *real, const it_reduce_int *whole, intact_error *err);

@@ -17,7 +17,8 @@ IT_REDUCE_FORWARD(reduce_max, &ON_REALS, &ON_INTS)
 
 static intact_status reduce_max_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err)
 {
-    return it_reduce_infer_types(n, in, IT_T_WIDE | (n->opset >= 12 ? IT_T(IT_I8) | IT_T(IT_U8) : 0) | (n->opset >= 20 ? IT_T(IT_BOOL) : 0), out, err);
+    uint32_t bytes = n->opset >= 12 ? IT_T(IT_I8) | IT_T(IT_U8) : 0, bools = n->opset >= 20 ? IT_T(IT_BOOL) : 0;
+    return it_reduce_infer_types(n, in, IT_T_WIDE | bytes | bools, out, err);
 }
 
 /* The pool gives x's rank; dimensions that are not kept go in a requantization, which is exact when the scales agree. */
@@ -34,7 +35,8 @@ static intact_status reduce_max_lower(it_lower *lw, const it_node *n, intact_err
 {
     const it_value *x = n->in[0], *out = n->out[0];
     if (!it_reduce_is_spatial(n))
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the integer form needs constant axes, and exactly those behind batch and channel");
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "the integer form needs constant axes, and exactly those behind batch and channel");
     uint32_t tx, ty, mid, channels = (uint32_t)x->t.dim[1], dims[4] = {1, 1, 1, 1};
     IT_TRY(it_lower_tensor(lw, x, &tx, err));
     IT_TRY(it_lower_tensor(lw, out, &ty, err));

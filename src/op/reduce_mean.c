@@ -26,7 +26,8 @@ static intact_status reduce_mean_lower(it_lower *lw, const it_node *n, intact_er
 {
     const it_value *x = n->in[0], *out = n->out[0];
     if (!it_reduce_is_spatial(n))
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the integer form needs constant axes, and exactly those behind batch and channel");
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
+                            "the integer form needs constant axes, and exactly those behind batch and channel");
     int64_t h = x->t.rank == 4 ? x->t.dim[2] : 1, w = x->t.dim[x->t.rank - 1];
     uint32_t tx, ty;
     it_mult m;

@@ -17,7 +17,8 @@ IT_REDUCE_FORWARD(reduce_min, &ON_REALS, &ON_INTS)
 
 static intact_status reduce_min_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err)
 {
-    return it_reduce_infer_types(n, in, IT_T_WIDE | (n->opset >= 12 ? IT_T(IT_I8) | IT_T(IT_U8) : 0) | (n->opset >= 20 ? IT_T(IT_BOOL) : 0), out, err);
+    uint32_t bytes = n->opset >= 12 ? IT_T(IT_I8) | IT_T(IT_U8) : 0, bools = n->opset >= 20 ? IT_T(IT_BOOL) : 0;
+    return it_reduce_infer_types(n, in, IT_T_WIDE | bytes | bools, out, err);
 }
 
 const it_op it_op_reduce_min = {

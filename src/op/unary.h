@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unary.h: operators of one real number. IT_UNARY makes all forms of y = f(x) from one expression; the file adds attributes and a descriptor. */
+/* unary.h: operators of one real number. IT_UNARY makes all forms of y = f(x) from one expression; the file adds attributes and a
+** descriptor. */
 #ifndef IT_UNARY_H
 #define IT_UNARY_H
 

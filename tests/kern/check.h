@@ -30,7 +30,8 @@ void check_fill_u8(it_rng *r, uint8_t *p, size_t n);
 
 typedef enum check_kind { CHECK_CONV, CHECK_DWCONV, CHECK_DENSE } check_kind;
 /* One layer at random epilogues, data, batches and cuts. 0: equal. elem: bytes of an input element. */
-int check_layer(const it_kern_conv *ref, const it_kern_conv *got, check_kind kind, const it_conv_geom *g, uint32_t elem, uint32_t batch, it_rng *r);
+int check_layer(const it_kern_conv *ref, const it_kern_conv *got, check_kind kind, const it_conv_geom *g, uint32_t elem,
+                uint32_t batch, it_rng *r);
 /* The sweep that conv_* and dwconv_* share: listed layers and random ones. */
 int check_sweep(const it_kern_conv *ref, const it_kern_conv *got, check_kind kind, uint32_t elem, it_rng *r);
 

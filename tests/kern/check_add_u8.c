@@ -28,9 +28,8 @@ static int one(const it_kern *ref, const it_kern *level, size_t n, bool all_pair
 
 static int32_t multiplier(it_rng *r)
 {
-    static const int32_t extremes[] = { 0, 1, -1, INT32_MAX, -INT32_MAX, 0x7fff7fff, 0x7fff8000, -0x7fff8000, 32767, 32768, -32768, 65536 };
-    if (it_rng_below(r, 3) == 0)
-        return extremes[it_rng_below(r, IT_LEN(extremes))];
+    static const int32_t extremes[] = {0, 1, -1, INT32_MAX, -INT32_MAX, 0x7fff7fff, 0x7fff8000, -0x7fff8000, 32767, 32768, -32768, 65536};
+    if (it_rng_below(r, 3) == 0) return extremes[it_rng_below(r, IT_LEN(extremes))];
     int32_t m = (int32_t)((1u << 30) + it_rng_below(r, 1u << 30)) >> it_rng_below(r, 12);
     return it_rng_below(r, 4) ? m : -m;
 }
@@ -39,9 +38,14 @@ int check_add_u8(const it_kern *ref, const it_kern *level, it_rng *r)
 {
     int bad = 0;
     for (int i = 0; i < 400 && bad < 10; i++) {
-        it_add_consts k = { .z_a = (int32_t)check_pick(r, 0, 255), .z_b = (int32_t)check_pick(r, 0, 255), .m_a = multiplier(r),
-                            .m_b = multiplier(r), .shift = (int32_t)(i % 2 ? check_pick(r, 1, 62) : check_pick(r, 29, 32)),
-                            .z_y = (int32_t)check_pick(r, 0, 255), .lo = (int32_t)check_pick(r, 0, 60), .hi = (int32_t)check_pick(r, 60, 255) };
+        it_add_consts k = {.z_a = (int32_t)check_pick(r, 0, 255),
+                           .z_b = (int32_t)check_pick(r, 0, 255),
+                           .m_a = multiplier(r),
+                           .m_b = multiplier(r),
+                           .shift = (int32_t)(i % 2 ? check_pick(r, 1, 62) : check_pick(r, 29, 32)),
+                           .z_y = (int32_t)check_pick(r, 0, 255),
+                           .lo = (int32_t)check_pick(r, 0, 60),
+                           .hi = (int32_t)check_pick(r, 60, 255)};
         bool all = i % 8 == 0;
         bad += one(ref, level, all ? 65536 : check_pick(r, 0, 300), all, &k, i % 3 == 0, r);
     }

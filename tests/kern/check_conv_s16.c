@@ -2,4 +2,7 @@
 /* check_conv_s16: every geometry of the sweep against the reference. */
 #include "check.h"
 
-int check_conv_s16(const it_kern *ref, const it_kern *level, it_rng *r) { return check_sweep(ref->conv_s16, level->conv_s16, CHECK_CONV, 2, r); }
+int check_conv_s16(const it_kern *ref, const it_kern *level, it_rng *r)
+{
+    return check_sweep(ref->conv_s16, level->conv_s16, CHECK_CONV, 2, r);
+}

@@ -2,4 +2,7 @@
 /* check_conv_u8: every geometry of the sweep against the reference. */
 #include "check.h"
 
-int check_conv_u8(const it_kern *ref, const it_kern *level, it_rng *r) { return check_sweep(ref->conv_u8, level->conv_u8, CHECK_CONV, 1, r); }
+int check_conv_u8(const it_kern *ref, const it_kern *level, it_rng *r)
+{
+    return check_sweep(ref->conv_u8, level->conv_u8, CHECK_CONV, 1, r);
+}

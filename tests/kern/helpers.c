@@ -11,7 +11,7 @@ enum { FENCE_PATTERN = 0xa5 };
 check_fence check_fence_new(size_t bytes, size_t align, bool at_end)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), inner = it_round_up(bytes + align, page);
-    check_fence f = { .map_bytes = inner + 2 * page, .bytes = bytes, .inner = inner };
+    check_fence f = {.map_bytes = inner + 2 * page, .bytes = bytes, .inner = inner};
     f.map = mmap(NULL, f.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (f.map == MAP_FAILED) {
         perror("mmap");
@@ -19,8 +19,7 @@ check_fence check_fence_new(size_t bytes, size_t align, bool at_end)
     }
     memset(f.map, FENCE_PATTERN, f.map_bytes);
     f.data = f.map + page;
-    if (at_end)
-        f.data += (inner - bytes) / align * align;
+    if (at_end) f.data += (inner - bytes) / align * align;
     mprotect(f.map, page, PROT_NONE);
     mprotect(f.map + page + inner, page, PROT_NONE);
     return f;
@@ -30,8 +29,7 @@ bool check_fence_ok(const check_fence *f)
 {
     const uint8_t *begin = f->map + (f->map_bytes - f->inner) / 2;
     for (const uint8_t *p = begin; p < begin + f->inner; p++)
-        if ((p < f->data || p >= f->data + f->bytes) && *p != FENCE_PATTERN)
-            return false;
+        if ((p < f->data || p >= f->data + f->bytes) && *p != FENCE_PATTERN) return false;
     return true;
 }
 
@@ -72,13 +70,16 @@ typedef struct layer {
     size_t taps; /* of one output channel */
 } layer;
 
-static size_t weight_at(const layer *l, check_kind kind, size_t o, size_t k) { return kind == CHECK_DWCONV ? k * l->g.out_c + o : o * l->taps + k; }
+static size_t weight_at(const layer *l, check_kind kind, size_t o, size_t k)
+{
+    return kind == CHECK_DWCONV ? k * l->g.out_c + o : o * l->taps + k;
+}
 
 /* Constants that lowering could have proved: x_max * sum |w| + |bias| < 2^31 unless acc64. */
 static void fill_epilogue(layer *l, check_kind kind, uint32_t elem, it_rng *r)
 {
     int64_t x_max = elem == 1 ? 255 : 32768, limit = ((int64_t)1 << 31) - 1;
-    uint32_t mode = check_pick(r, 0, 4), typical = check_pick(r, 36, 44);
+    uint32_t mode = check_pick(r, 0, 5), typical = mode == 4 ? check_pick(r, 22, 35) : check_pick(r, 36, 44);
     for (size_t o = 0; o < l->g.out_c; o++) {
         int64_t sum = 0;
         for (size_t k = 0; k < l->taps; k++)
@@ -95,8 +96,7 @@ static void fill_epilogue(layer *l, check_kind kind, uint32_t elem, it_rng *r)
         bool any = mode == 1 || (mode == 2 && it_rng_below(r, 16) == 0);
         l->shift[o] = (int32_t)(any ? check_pick(r, 1, 62) : check_pick(r, typical - 2, typical + 2));
         l->mult[o] = (int32_t)(((uint32_t)1 << 30) + it_rng_below(r, (uint64_t)1 << 30));
-        if (mode == 3)
-            l->mult[o] = (int32_t)(it_rng_below(r, 4) ? INT32_MAX - it_rng_below(r, 3) : it_rng_below(r, 3));
+        if (mode == 3) l->mult[o] = (int32_t)(it_rng_below(r, 4) ? INT32_MAX - it_rng_below(r, 3) : it_rng_below(r, 3));
         if (l->e.acc64) {
             l->mult[o] >>= 16;
             l->shift[o] = l->shift[o] > 20 ? l->shift[o] - 14 : l->shift[o];
@@ -106,20 +106,19 @@ static void fill_epilogue(layer *l, check_kind kind, uint32_t elem, it_rng *r)
 
 static layer layer_new(const it_conv_geom *g, check_kind kind, uint32_t elem, it_rng *r)
 {
-    layer l = { .g = *g };
+    layer l = {.g = *g};
     l.taps = (size_t)g->kh * g->kw * (kind == CHECK_DWCONV ? 1 : g->in_c / g->group);
     l.bias = malloc(g->out_c * sizeof *l.bias);
     l.mult = malloc(g->out_c * sizeof *l.mult);
     l.shift = malloc(g->out_c * sizeof *l.shift);
     l.w = malloc(l.taps * g->out_c);
-    if (!l.bias || !l.mult || !l.shift || !l.w)
-        exit(1);
+    if (!l.bias || !l.mult || !l.shift || !l.w) exit(1);
     l.g.in_zero = elem == 1 ? (int32_t)check_pick(r, 0, 255) : 0;
     fill_weights(r, l.w, l.taps * g->out_c);
     if (elem == 2 && it_rng_below(r, 2)) /* so that 32-bit accumulators are proved more often */
         for (size_t i = 0; i < l.taps * g->out_c; i++)
             l.w[i] = (int8_t)(l.w[i] / 16);
-    l.e = (it_epi){ .bias = l.bias, .mult = l.mult, .shift = l.shift, .out = it_rng_below(r, 4) ? INTACT_U8 : INTACT_S16 };
+    l.e = (it_epi){.bias = l.bias, .mult = l.mult, .shift = l.shift, .out = it_rng_below(r, 4) ? INTACT_U8 : INTACT_S16};
     int32_t least = l.e.out == INTACT_U8 ? 0 : -32767, most = l.e.out == INTACT_U8 ? 255 : 32767;
     bool tight = it_rng_below(r, 3) == 0;
     l.e.zero = l.e.out == INTACT_U8 ? (int32_t)check_pick(r, 0, 255) : 0;
@@ -154,7 +153,8 @@ static bool layer_run(const layer *l, const it_kern_conv *k, const uint8_t *x, u
     return ok;
 }
 
-int check_layer(const it_kern_conv *ref, const it_kern_conv *got, check_kind kind, const it_conv_geom *g, uint32_t elem, uint32_t batch, it_rng *r)
+int check_layer(const it_kern_conv *ref, const it_kern_conv *got, check_kind kind, const it_conv_geom *g, uint32_t elem, uint32_t batch,
+                it_rng *r)
 {
     layer l = layer_new(g, kind, elem, r);
     size_t x_len = (size_t)batch * g->in_h * g->in_w * g->in_c;
@@ -172,9 +172,10 @@ int check_layer(const it_kern_conv *ref, const it_kern_conv *got, check_kind kin
         ok = ok && !memcmp(want.data, have.data, y_bytes) && check_fence_ok(&have);
     }
     if (!ok)
-        fprintf(stderr, "%s differs: in %ux%ux%u out %ux%ux%u batch %u group %u k %ux%u stride %ux%u dil %ux%u pad %u,%u out type %d acc64 %d\n",
-                got->name, g->in_h, g->in_w, g->in_c, g->out_h, g->out_w, g->out_c, batch, g->group, g->kh, g->kw, g->stride_h,
-                g->stride_w, g->dil_h, g->dil_w, g->pad_t, g->pad_l, l.e.out, l.e.acc64);
+        fprintf(stderr,
+                "%s differs: in %ux%ux%u out %ux%ux%u batch %u group %u k %ux%u stride %ux%u dil %ux%u pad %u,%u out type %d acc64 %d\n",
+                got->name, g->in_h, g->in_w, g->in_c, g->out_h, g->out_w, g->out_c, batch, g->group, g->kh, g->kw, g->stride_h, g->stride_w,
+                g->dil_h, g->dil_w, g->pad_t, g->pad_l, l.e.out, l.e.acc64);
     check_fence_free(&x);
     check_fence_free(&want);
     check_fence_free(&have);
@@ -185,21 +186,38 @@ int check_layer(const it_kern_conv *ref, const it_kern_conv *got, check_kind kin
 /* Sizes, kernel and padding in one line; outputs as padding on both sides gives them. */
 static it_conv_geom geom(uint32_t h, uint32_t w, uint32_t c, uint32_t o, uint32_t k, uint32_t stride, uint32_t pad)
 {
-    return (it_conv_geom){ .in_h = h, .in_w = w, .in_c = c, .out_h = (h + 2 * pad - k) / stride + 1, .out_w = (w + 2 * pad - k) / stride + 1,
-                           .out_c = o, .group = 1, .kh = k, .kw = k, .stride_h = stride, .stride_w = stride, .dil_h = 1, .dil_w = 1,
-                           .pad_t = pad, .pad_l = pad };
+    return (it_conv_geom){.in_h = h,
+                          .in_w = w,
+                          .in_c = c,
+                          .out_h = (h + 2 * pad - k) / stride + 1,
+                          .out_w = (w + 2 * pad - k) / stride + 1,
+                          .out_c = o,
+                          .group = 1,
+                          .kh = k,
+                          .kw = k,
+                          .stride_h = stride,
+                          .stride_w = stride,
+                          .dil_h = 1,
+                          .dil_w = 1,
+                          .pad_t = pad,
+                          .pad_l = pad};
 }
 
 static it_conv_geom geom_random(check_kind kind, it_rng *r)
 {
-    static const uint32_t channels[] = { 1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 58, 63, 64, 65, 80, 96, 100, 127, 130 };
-    it_conv_geom g = { .kh = check_pick(r, 1, 5), .kw = check_pick(r, 1, 5), .stride_h = check_pick(r, 1, 3), .stride_w = check_pick(r, 1, 3),
-                       .dil_h = it_rng_below(r, 4) ? 1 : check_pick(r, 1, 3), .dil_w = it_rng_below(r, 4) ? 1 : check_pick(r, 1, 3) };
+    static const uint32_t channels[] = {1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 58, 63, 64, 65, 80, 96, 100, 127, 130};
+    it_conv_geom g = {.kh = check_pick(r, 1, 5),
+                      .kw = check_pick(r, 1, 5),
+                      .stride_h = check_pick(r, 1, 3),
+                      .stride_w = check_pick(r, 1, 3),
+                      .dil_h = it_rng_below(r, 4) ? 1 : check_pick(r, 1, 3),
+                      .dil_w = it_rng_below(r, 4) ? 1 : check_pick(r, 1, 3)};
     uint32_t span_h = (g.kh - 1) * g.dil_h + 1, span_w = (g.kw - 1) * g.dil_w + 1;
     g.pad_t = it_rng_below(r, 3) ? check_pick(r, 0, span_h - 1) : 0;
     g.pad_l = it_rng_below(r, 3) ? check_pick(r, 0, span_w - 1) : 0;
     uint32_t pad_b = check_pick(r, 0, span_h - 1), pad_r = check_pick(r, 0, span_w - 1);
-    uint32_t least_h = span_h > g.pad_t + pad_b ? span_h - g.pad_t - pad_b : 1, least_w = span_w > g.pad_l + pad_r ? span_w - g.pad_l - pad_r : 1;
+    uint32_t least_h = span_h > g.pad_t + pad_b ? span_h - g.pad_t - pad_b : 1,
+             least_w = span_w > g.pad_l + pad_r ? span_w - g.pad_l - pad_r : 1;
     g.in_h = check_pick(r, least_h, least_h + 9);
     g.in_w = check_pick(r, least_w, least_w + 17);
     g.out_h = (g.in_h + g.pad_t + pad_b - span_h) / g.stride_h + 1;
@@ -215,16 +233,15 @@ int check_sweep(const it_kern_conv *ref, const it_kern_conv *got, check_kind kin
 {
     bool dw = kind == CHECK_DWCONV;
     const it_conv_geom listed[] = {
-        geom(28, 28, 3, 32, 3, 2, 1),    geom(30, 30, 1, 8, 5, 1, 2),    geom(33, 31, 3, 64, 7, 2, 3),   geom(7, 7, 160, 320, 1, 1, 0),
-        geom(14, 14, 64, 64, 3, 1, 1),   geom(56, 5, 24, 144, 1, 1, 0),  geom(20, 20, 16, 24, 1, 2, 0),  geom(9, 9, 58, 58, 1, 1, 0),
-        geom(1, 1, 512, 100, 1, 1, 0),   geom(13, 13, 16, 1000, 1, 1, 0), geom(2, 2, 8, 8, 5, 1, 2),     geom(1, 1, 16, 16, 3, 1, 1),
-        geom(40, 17, 32, 48, 3, 2, 1),   geom(3, 200, 20, 16, 3, 1, 1),  geom(112, 4, 96, 96, 3, 2, 1),  geom(7, 7, 960, 64, 3, 1, 1),
+        geom(28, 28, 3, 32, 3, 2, 1),  geom(30, 30, 1, 8, 5, 1, 2),     geom(33, 31, 3, 64, 7, 2, 3),  geom(7, 7, 160, 320, 1, 1, 0),
+        geom(14, 14, 64, 64, 3, 1, 1), geom(56, 5, 24, 144, 1, 1, 0),   geom(20, 20, 16, 24, 1, 2, 0), geom(9, 9, 58, 58, 1, 1, 0),
+        geom(1, 1, 512, 100, 1, 1, 0), geom(13, 13, 16, 1000, 1, 1, 0), geom(2, 2, 8, 8, 5, 1, 2),     geom(1, 1, 16, 16, 3, 1, 1),
+        geom(40, 17, 32, 48, 3, 2, 1), geom(3, 200, 20, 16, 3, 1, 1),   geom(112, 4, 96, 96, 3, 2, 1), geom(7, 7, 960, 64, 3, 1, 1),
     };
     int bad = 0;
     for (size_t i = 0; i < IT_LEN(listed); i++) {
         it_conv_geom g = listed[i];
-        if (dw)
-            g.out_c = g.group = g.in_c;
+        if (dw) g.out_c = g.group = g.in_c;
         for (uint32_t batch = 1; batch <= 3; batch += 2)
             bad += check_layer(ref, got, kind, &g, elem, batch, r);
     }

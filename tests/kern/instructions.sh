@@ -14,8 +14,10 @@ complain() { echo "$1"; echo "$2" | head -5; bad=1; }
 arithmetic='\bv?(add|sub|mul|div|sqrt|max|min|rcp|rcp14|rsqrt|rsqrt14|hadd|hsub|addsub|dp|round|rndscale|scalef|cmp[a-z_]*)(ps|pd|ss|sd|ph|sh)\b'
 arithmetic+='|\bv?cvt[a-z0-9]*(ps|pd|ss|sd|ph|sh)[a-z0-9]*\b|\bvfn?m(add|sub)[a-z0-9]*\b|\bv?u?comis[sdh]\b'
 arithmetic+='|\bf(add|sub|mul|div|ild|ist|istp|sqrt|chs|abs|com|ucom)[a-z]*\b'
-beyond_avx2='\b(shlx|shrx|sarx|rorx|andn|bextr|bls[ir]|blsmsk|bzhi|mulx|pdep|pext|lzcnt|popcnt)[lq]?\b|\bvfn?m(add|sub)|%zmm|%k[0-7]\b|%[xy]mm(1[6-9]|[23][0-9])'
-beyond_512='\bvperm(b|i2b|t2b)\b|\bvpmultishift|\bvp(compress|expand)[bw]\b|\bvpsh(l|r)d|\bvpopcnt|\bvpmadd52|bf16|\bv?gf2p8|\bv?aes|\bv?pclmul|\bvpconflict|\bvplzcnt|\bvp2intersect'
+beyond_avx2='\b(shlx|shrx|sarx|rorx|andn|bextr|bls[ir]|blsmsk|bzhi|mulx|pdep|pext|lzcnt|popcnt)[lq]?\b'
+beyond_avx2+='|\bvfn?m(add|sub)|%zmm|%k[0-7]\b|%[xy]mm(1[6-9]|[23][0-9])'
+beyond_512='\bvperm(b|i2b|t2b)\b|\bvpmultishift|\bvp(compress|expand)[bw]\b|\bvpsh(l|r)d|\bvpopcnt|\bvpmadd52'
+beyond_512+='|bf16|\bv?gf2p8|\bv?aes|\bv?pclmul|\bvpconflict|\bvplzcnt|\bvp2intersect'
 evex='^ *[0-9a-f]+:[[:space:]]+62 '
 
 for object in $objects; do
@@ -36,7 +38,10 @@ object=$(echo "$objects" | grep 'conv_avx512vnni\.c\.o' | grep -v dwconv)
 if [ -n "$object" ]; then
     tiles=$(nm "$object" | grep -cE ' t tile_[0-9]+x[0-9]+$')
     [ "$tiles" -ge 30 ] || complain "$object: $tiles tile functions; expected one a size" ""
-    spills=$(objdump -d --no-show-raw-insn "$object" | awk '/^[0-9a-f]+ <tile_/ { tile = $2 } /^$/ { tile = "" } tile && /zmm/ && /\(%r[bs]p/ { print tile, $0 }')
+    # the stack is %rsp, and %rbp where it is a frame pointer
+    spills=$(objdump -d --no-show-raw-insn "$object" | awk '/^[0-9a-f]+ <tile_/ { tile = $2; frame = 0 } /^$/ { tile = "" }
+        /mov +%rsp,%rbp/ { frame = 1 }
+        tile && /zmm/ && (/\(%rsp/ || (frame && /\(%rbp/)) { print tile, $0 }')
     [ -z "$spills" ] || complain "accumulators in memory:" "$spills"
 fi
 [ $bad = 0 ] && echo "checked $(echo "$objects" | wc -l) objects"

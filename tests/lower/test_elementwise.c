@@ -12,7 +12,7 @@ static double most(const it_value *v) /* largest magnitude that v's codes can sa
 
 static it_value *number(net *t, float v)
 {
-    it_value *c = net_const(t, 0, NULL, 0, 0);
+    it_value *c = net_const(t, 0, SHAPES[0], 0, 0);
     *(float *)c->t.data = v;
     return c;
 }
@@ -21,12 +21,18 @@ static it_value *number(net *t, float v)
 
 static void test_tables(void **state)
 {
-    static const struct { const char *onnx; float lo, hi; int opset; } OPS[] = {
-        {"Relu", -2, 3, 13}, {"LeakyRelu", -3, 2, 13}, {"Elu", -3, 2, 13}, {"Selu", -3, 2, 13}, {"Celu", -3, 2, 13}, {"Sigmoid", -6, 6, 13},
-        {"HardSigmoid", -4, 4, 13}, {"HardSwish", -5, 4, 14}, {"Tanh", -3, 3, 13}, {"Softplus", -4, 4, 13}, {"Softsign", -4, 4, 13},
-        {"ThresholdedRelu", -2, 4, 13}, {"Gelu", -4, 4, 20}, {"Mish", -5, 4, 18}, {"Erf", -3, 3, 13}, {"Exp", -3, 1, 13}, {"Sqrt", 0, 4, 13},
-        {"Abs", -2, 3, 13}, {"Neg", -2, 3, 13}, {"Sin", -4, 4, 13}, {"Cos", -4, 4, 13}, {"Atan", -4, 4, 13}, {"Floor", -3, 3, 13},
-        {"Sign", -1, 1, 13}, {"Clip", -3, 3, 10},
+    static const struct {
+        const char *onnx;
+        float lo, hi;
+        int opset;
+    } OPS[] = {
+        {"Relu", -2, 3, 13}, {"LeakyRelu", -3, 2, 13}, {"Elu", -3, 2, 13},         {"Selu", -3, 2, 13},
+        {"Celu", -3, 2, 13}, {"Sigmoid", -6, 6, 13},   {"HardSigmoid", -4, 4, 13}, {"HardSwish", -5, 4, 14},
+        {"Tanh", -3, 3, 13}, {"Softplus", -4, 4, 13},  {"Softsign", -4, 4, 13},    {"ThresholdedRelu", -2, 4, 13},
+        {"Gelu", -4, 4, 20}, {"Mish", -5, 4, 18},      {"Erf", -3, 3, 13},         {"Exp", -3, 1, 13},
+        {"Sqrt", 0, 4, 13},  {"Abs", -2, 3, 13},       {"Neg", -2, 3, 13},         {"Sin", -4, 4, 13},
+        {"Cos", -4, 4, 13},  {"Atan", -4, 4, 13},      {"Floor", -3, 3, 13},       {"Sign", -1, 1, 13},
+        {"Clip", -3, 3, 10},
     };
     (void)state;
     for (size_t i = 0; i < IT_LEN(OPS); i++)
@@ -158,7 +164,8 @@ static void test_unsupported(void **state)
     expect_unsupported(&t, net_node(&t, "Max", IN(t.x, net_node(&t, "Exp", IN(t.x), NULL)), NULL), "no integer form");
     net_init(&t, 73);
     net_input(&t, INTACT_U8, 1, 2, 4, SHAPES[2]);
-    expect_unsupported(&t, net_node(&t, "ReduceMean", IN(t.x), ATTRS(A_INTS("axes", 1, ((const int64_t[]){1})))), "behind batch and channel");
+    expect_unsupported(&t, net_node(&t, "ReduceMean", IN(t.x), ATTRS(A_INTS("axes", 1, ((const int64_t[]){1})))),
+                       "behind batch and channel");
 }
 
 /* ---- reductions ---- */
@@ -202,7 +209,8 @@ static void arg_case(const char *onnx, int rank, int keep)
     t.g.outputs.items[t.g.outputs.len++] = y;
     t.y = y;
     assert_int_equal(it_graph_infer(&t.g, 1, NULL, &t.err), INTACT_OK);
-    if (net_lower(&t, &it_alloc_libc) != INTACT_OK || it_program_pack(&t.prog, &opt, &p, &t.err) != INTACT_OK) fail_msg("%s", t.err.message);
+    if (net_lower(&t, &it_alloc_libc) != INTACT_OK || it_program_pack(&t.prog, &opt, &p, &t.err) != INTACT_OK)
+        fail_msg("%s", t.err.message);
     t.lowered = false;
     it_lower_release(&t.lw);
     assert_int_equal(intact_session_new(p, NULL, &s, &t.err), INTACT_OK);

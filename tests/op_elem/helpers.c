@@ -49,7 +49,8 @@ it_tensor *rig_in(rig *r, it_type type, int rank, const int64_t *dim, const doub
     if (rank) memcpy(t->dim, dim, (size_t)rank * sizeof(*dim));
     t->data = it_arena_new(&r->keep, it_tensor_bytes(t) + 1);
     assert_non_null(t->data);
-    for (int64_t i = 0; values && i < it_tensor_len(t); i++) it_tensor_set(t, i, values[i]);
+    for (int64_t i = 0; values && i < it_tensor_len(t); i++)
+        it_tensor_set(t, i, values[i]);
     r->in_ptr[r->in_len++] = t;
     return t;
 }
@@ -79,7 +80,8 @@ intact_status rig_try(rig *r, int out_len)
         r->n->in[k] = r->in_ptr[k] ? it_graph_value(&r->g, "in") : NULL;
         if (r->n->in[k]) r->n->in[k]->t = r->in[k];
     }
-    for (int k = 0; k < out_len; k++) r->n->out[k] = it_graph_value(&r->g, "out");
+    for (int k = 0; k < out_len; k++)
+        r->n->out[k] = it_graph_value(&r->g, "out");
     IT_TRY(it_node_parse(&r->g, r->n, &r->err));
     IT_TRY(r->n->op->infer(r->n, r->in_ptr, r->out, &r->err));
     for (int k = 0; k < out_len; k++) {
@@ -95,7 +97,8 @@ intact_status rig_try(rig *r, int out_len)
     intact_status st = r->n->op->forward(&c, r->n, r->in_ptr, r->out_ptr, &r->err);
     it_arena_release(&scratch);
     if (state) state->free(state);
-    for (int k = 0; k < out_len; k++) assert_int_equal(((uint8_t *)r->out[k].data)[it_tensor_bytes(&r->out[k])], 0x55);
+    for (int k = 0; k < out_len; k++)
+        assert_int_equal(((uint8_t *)r->out[k].data)[it_tensor_bytes(&r->out[k])], 0x55);
     return st;
 }
 
@@ -122,7 +125,8 @@ void rig_nhwc(rig *r, int k)
     it_tensor from = r->in[k], *to = &r->in[k];
     to->data = it_arena_new(&r->keep, it_tensor_bytes(to) + 1);
     assert_non_null(to->data);
-    for (int64_t i = 0; i < it_tensor_len(to); i++) it_tensor_set(to, nhwc_index(to, i), it_tensor_get(&from, i));
+    for (int64_t i = 0; i < it_tensor_len(to); i++)
+        it_tensor_set(to, nhwc_index(to, i), it_tensor_get(&from, i));
     to->layout = IT_NHWC;
 }
 
@@ -136,7 +140,8 @@ double rig_at(const it_tensor *t, int64_t i)
 void rig_expect(const it_tensor *t, double rel, int rank, const int64_t *dim, const double *want)
 {
     assert_int_equal(t->rank, rank);
-    for (int k = 0; k < rank; k++) assert_int_equal(t->dim[k], dim[k]);
+    for (int k = 0; k < rank; k++)
+        assert_int_equal(t->dim[k], dim[k]);
     for (int64_t i = 0; i < it_tensor_len(t); i++) {
         double got = rig_at(t, i);
         bool same = got == want[i] || (isnan(got) && isnan(want[i])) || fabs(got - want[i]) <= rel * (fabs(want[i]) + 1e-30);

@@ -32,7 +32,8 @@ typedef struct rig {
     intact_error err;
 } rig;
 
-#define DIM(...) (int)(sizeof((const int64_t[]){__VA_ARGS__}) / 8), (const int64_t[]){__VA_ARGS__}
+#define DIM(...)                                                                                                                           \
+    (int)(sizeof((const int64_t[]){__VA_ARGS__}) / 8), (const int64_t[]) { __VA_ARGS__ }
 #define SCALAR 0, NULL
 #define VALUES(...) ((const double[]){__VA_ARGS__})
 

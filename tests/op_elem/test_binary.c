@@ -4,15 +4,22 @@
 
 static double apply(const char *op, double x, double z)
 {
-    return !strcmp(op, "Add") ? x + z : !strcmp(op, "Sub") ? x - z : !strcmp(op, "Mul") ? x * z : !strcmp(op, "Div") ? x / z
-           : !strcmp(op, "Max") ? fmax(x, z) : !strcmp(op, "Min") ? fmin(x, z) : x < 0 ? x * z : x; /* PRelu */
+    return !strcmp(op, "Add")   ? x + z
+           : !strcmp(op, "Sub") ? x - z
+           : !strcmp(op, "Mul") ? x * z
+           : !strcmp(op, "Div") ? x / z
+           : !strcmp(op, "Max") ? fmax(x, z)
+           : !strcmp(op, "Min") ? fmin(x, z)
+           : x < 0              ? x * z
+                                : x; /* PRelu */
 }
 
 /* Element of t that broadcasts to index (of out). */
 static double element(const it_tensor *t, const int64_t *index, int rank)
 {
     int64_t at = 0;
-    for (int k = 0; k < t->rank; k++) at = at * t->dim[k] + (t->dim[k] == 1 ? 0 : index[k + rank - t->rank]);
+    for (int k = 0; k < t->rank; k++)
+        at = at * t->dim[k] + (t->dim[k] == 1 ? 0 : index[k + rank - t->rank]);
     return rig_at(t, at);
 }
 

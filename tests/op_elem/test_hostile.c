@@ -4,22 +4,83 @@
 #include "op_elem/helpers.h"
 
 static const char *const NAMES[] = {
-    "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "swish", "Tanh", "Softplus", "Softsign",
-    "ThresholdedRelu", "Gelu", "Mish", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Abs", "Neg", "Floor", "Ceil", "Round", "Sign", "IsNaN", "IsInf",
-    "Clip", "Add", "Sub", "Mul", "Div", "Pow", "Mod", "BitShift", "Max", "Min", "Sum", "Mean", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin",
-    "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp", "ArgMax", "ArgMin", "CumSum", "RNN", "LSTM", "GRU",
-    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul",
+    "Relu",
+    "LeakyRelu",
+    "PRelu",
+    "Elu",
+    "Selu",
+    "Celu",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "swish",
+    "Tanh",
+    "Softplus",
+    "Softsign",
+    "ThresholdedRelu",
+    "Gelu",
+    "Mish",
+    "Erf",
+    "Exp",
+    "Log",
+    "Sqrt",
+    "Reciprocal",
+    "Abs",
+    "Neg",
+    "Floor",
+    "Ceil",
+    "Round",
+    "Sign",
+    "IsNaN",
+    "IsInf",
+    "Clip",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Mod",
+    "BitShift",
+    "Max",
+    "Min",
+    "Sum",
+    "Mean",
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceSumSquare",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ArgMax",
+    "ArgMin",
+    "CumSum",
+    "RNN",
+    "LSTM",
+    "GRU",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
+    "ConvInteger",
+    "MatMulInteger",
+    "QLinearConv",
+    "QLinearMatMul",
 };
 
 static void random_attrs(rig *r, it_rng *rng, int64_t *list)
 {
-    static const char *const ints[] = {"axis", "keepdims", "group", "block_size", "output_dtype", "fmod", "hidden_size", "layout", "noop_with_empty_axes"};
+    static const char *const ints[] = {"axis", "keepdims",    "group",  "block_size",          "output_dtype",
+                                       "fmod", "hidden_size", "layout", "noop_with_empty_axes"};
     if (it_rng_below(rng, 2)) rig_int(r, ints[it_rng_below(rng, IT_LEN(ints))], (int64_t)it_rng_below(rng, 7) - 3);
     if (it_rng_below(rng, 8) == 0) rig_int(r, ints[it_rng_below(rng, IT_LEN(ints))], INT64_MIN);
     if (it_rng_below(rng, 3) == 0) rig_text(r, "direction", it_rng_below(rng, 2) ? "LEFT" : "bidirectional");
     if (it_rng_below(rng, 2)) {
         size_t len = (size_t)it_rng_below(rng, 5);
-        for (size_t i = 0; i < len; i++) list[i] = (int64_t)it_rng_below(rng, 6) - 2;
+        for (size_t i = 0; i < len; i++)
+            list[i] = (int64_t)it_rng_below(rng, 6) - 2;
         rig_ints(r, it_rng_below(rng, 2) ? "axes" : it_rng_below(rng, 2) ? "pads" : "strides", list, len);
     }
 }
@@ -33,11 +94,14 @@ static void random_inputs(rig *r, it_rng *rng)
     for (int k = 0; k < count; k++) {
         int64_t dim[6];
         int rank = small ? 3 : (int)it_rng_below(rng, 6);
-        for (int i = 0; i < rank; i++) dim[i] = small ? 1 + (int64_t)it_rng_below(rng, 2) : (int64_t)it_rng_below(rng, 4);
+        for (int i = 0; i < rank; i++)
+            dim[i] = small ? 1 + (int64_t)it_rng_below(rng, 2) : (int64_t)it_rng_below(rng, 4);
         if (it_rng_below(rng, 3) == 0) type = (it_type)it_rng_below(rng, IT_TYPE_COUNT);
         if (codes && k > 0) type = (const it_type[]){IT_F32, IT_U8, IT_I64, IT_I32}[it_rng_below(rng, 4)];
-        if (k >= op->in_min && it_rng_below(rng, 4) == 0) rig_skip(r);
-        else rig_random(r, rng, type, rank, dim, type == IT_BOOL ? 0 : -4, type == IT_BOOL ? 1 : 4);
+        if (k >= op->in_min && it_rng_below(rng, 4) == 0)
+            rig_skip(r);
+        else
+            rig_random(r, rng, type, rank, dim, type == IT_BOOL ? 0 : -4, type == IT_BOOL ? 1 : 4);
     }
 }
 
@@ -65,7 +129,9 @@ static void test_random(void **state)
 
 /* ---- memory ---- */
 
-typedef struct meter { int64_t left, live; } meter;
+typedef struct meter {
+    int64_t left, live;
+} meter;
 
 static void *failing(void *user, void *p, size_t old, size_t bytes)
 {
@@ -79,7 +145,9 @@ static void fill_case(rig *r, int which)
 {
     it_rng rng;
     it_rng_seed(&rng, 8);
-    rig_init(r, (const char *const[]){"LSTM", "ReduceLogSumExp", "Add", "QLinearConv", "MatMulInteger", "Pow", "CumSum", "ArgMax", "GRU"}[which], 14);
+    rig_init(
+        r, (const char *const[]){"LSTM", "ReduceLogSumExp", "Add", "QLinearConv", "MatMulInteger", "Pow", "CumSum", "ArgMax", "GRU"}[which],
+        14);
     switch (which) {
     case 0:
     case 8:

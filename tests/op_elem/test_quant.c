@@ -92,7 +92,9 @@ static void test_dynamic(void **state)
 
 /* ---- convolution ---- */
 
-typedef struct conv_shape { int64_t n, c, o, group, axes, x[3], k[3], stride[3], dil[3], pads[6], y[3]; } conv_shape;
+typedef struct conv_shape {
+    int64_t n, c, o, group, axes, x[3], k[3], stride[3], dil[3], pads[6], y[3];
+} conv_shape;
 
 static void random_shape(conv_shape *s, it_rng *rng)
 {
@@ -111,7 +113,8 @@ static void random_shape(conv_shape *s, it_rng *rng)
         s->pads[a + s->axes] = (int64_t)it_rng_below(rng, 3);
         s->y[a] = (s->x[a] + s->pads[a] + s->pads[a + s->axes] - (s->k[a] - 1) * s->dil[a] - 1) / s->stride[a] + 1;
     }
-    for (int64_t a = s->axes; a < 3; a++) s->x[a] = s->k[a] = s->stride[a] = s->dil[a] = s->y[a] = 1;
+    for (int64_t a = s->axes; a < 3; a++)
+        s->x[a] = s->k[a] = s->stride[a] = s->dil[a] = s->y[a] = 1;
 }
 
 static int64_t conv_at(const conv_shape *s, const it_tensor *x, int64_t x_zero, const it_tensor *w, int64_t w_zero, int64_t n, int64_t o,
@@ -231,8 +234,10 @@ static void test_matmul(void **state)
         rig_in(&r, IT_F32, DIM(1), VALUES(0.0066));
         rig_in(&r, IT_U8, DIM(1), VALUES(113));
         rig_in(&r, IT_U8, DIM(4, 3), VALUES(152, 51, 244, 60, 26, 255, 0, 127, 246, 127, 254, 247));
-        if (k) rig_in(&r, IT_F32, DIM(3), VALUES(0.00705, 0.00705, 0.0141));
-        else rig_in(&r, IT_F32, DIM(1), VALUES(0.00705));
+        if (k)
+            rig_in(&r, IT_F32, DIM(3), VALUES(0.00705, 0.00705, 0.0141));
+        else
+            rig_in(&r, IT_F32, DIM(1), VALUES(0.00705));
         rig_in(&r, IT_U8, DIM(1), VALUES(114));
         rig_in(&r, IT_F32, DIM(1), VALUES(0.0107));
         rig_in(&r, IT_U8, DIM(1), VALUES(118));

@@ -2,7 +2,11 @@
 /* RNN, GRU, LSTM against a scalar implementation written from the specification's equations, one number at a time. */
 #include "op_elem/helpers.h"
 
-typedef struct shape { int64_t dirs, time, batch, in, hidden; bool batch_first, backward, linear_before_reset, forget; double clip; } shape;
+typedef struct shape {
+    int64_t dirs, time, batch, in, hidden;
+    bool batch_first, backward, linear_before_reset, forget;
+    double clip;
+} shape;
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double clip(const shape *s, double x) { return s->clip > 0 ? fmin(s->clip, fmax(-s->clip, x)) : x; }
@@ -20,7 +24,8 @@ static double dot(const rig *r, const shape *s, int gates, int64_t d, int part, 
 {
     int64_t n = part ? s->hidden : s->in, gh = gates * s->hidden;
     double sum = opt(r, 3, d * 2 * gh + part * gh + row);
-    for (int64_t k = 0; k < n; k++) sum += v[k] * it_tensor_get(&r->in[1 + part], (d * gh + row) * n + k);
+    for (int64_t k = 0; k < n; k++)
+        sum += v[k] * it_tensor_get(&r->in[1 + part], (d * gh + row) * n + k);
     return sum;
 }
 
@@ -29,7 +34,8 @@ static void rnn_cell(const rig *r, const shape *s, int64_t d, const double *x, d
     double old[16];
     (void)c;
     memcpy(old, h, sizeof(old));
-    for (int64_t j = 0; j < s->hidden; j++) h[j] = tanh(clip(s, dot(r, s, 1, d, 0, j, x) + dot(r, s, 1, d, 1, j, old)));
+    for (int64_t j = 0; j < s->hidden; j++)
+        h[j] = tanh(clip(s, dot(r, s, 1, d, 0, j, x) + dot(r, s, 1, d, 1, j, old)));
 }
 
 static void gru_cell(const rig *r, const shape *s, int64_t d, const double *x, double *h, double *c)
@@ -56,8 +62,10 @@ static void lstm_cell(const rig *r, const shape *s, int64_t d, const double *x, 
     memcpy(old, h, sizeof(old));
     for (int64_t j = 0; j < n; j++) {
         double g[4], p[3];
-        for (int k = 0; k < 4; k++) g[k] = dot(r, s, 4, d, 0, k * n + j, x) + dot(r, s, 4, d, 1, k * n + j, old);
-        for (int k = 0; k < 3; k++) p[k] = opt(r, 7, d * 3 * n + k * n + j);
+        for (int k = 0; k < 4; k++)
+            g[k] = dot(r, s, 4, d, 0, k * n + j, x) + dot(r, s, 4, d, 1, k * n + j, old);
+        for (int k = 0; k < 3; k++)
+            p[k] = opt(r, 7, d * 3 * n + k * n + j);
         double i = sigmoid(clip(s, g[0] + p[0] * c[j])), f = s->forget ? 1 - i : sigmoid(clip(s, g[2] + p[2] * c[j]));
         c[j] = f * c[j] + i * tanh(clip(s, g[3]));
         h[j] = sigmoid(clip(s, g[1] + p[1] * c[j])) * tanh(c[j]);
@@ -69,7 +77,8 @@ typedef void cell(const rig *r, const shape *s, int64_t d, const double *x, doub
 static void close_to(const rig *r, int k, int64_t at, double want)
 {
     double got = it_tensor_get(&r->out[k], at), rel = r->in[0].type == IT_F16 ? 5e-3 : r->in[0].type == IT_F32 ? 2e-5 : 1e-9;
-    if (!(fabs(got - want) <= rel * fmax(1, fabs(want)))) fail_msg("output %d, element %lld: %.9g, expected %.9g", k, (long long)at, got, want);
+    if (!(fabs(got - want) <= rel * fmax(1, fabs(want))))
+        fail_msg("output %d, element %lld: %.9g, expected %.9g", k, (long long)at, got, want);
 }
 
 static void expect_sequence(const rig *r, const shape *s, cell *step, int64_t d, int64_t b, int64_t len)
@@ -82,12 +91,15 @@ static void expect_sequence(const rig *r, const shape *s, cell *step, int64_t d,
     for (int64_t k = 0; k < s->time; k++) {
         int64_t t = s->backward || d == 1 ? len - 1 - k : k;
         if (k >= len) {
-            for (int64_t j = 0; j < s->hidden; j++) close_to(r, 0, y_at(s, k, d, b) + j, 0);
+            for (int64_t j = 0; j < s->hidden; j++)
+                close_to(r, 0, y_at(s, k, d, b) + j, 0);
             continue;
         }
-        for (int64_t j = 0; j < s->in; j++) x[j] = it_tensor_get(&r->in[0], x_at(s, t, b) + j);
+        for (int64_t j = 0; j < s->in; j++)
+            x[j] = it_tensor_get(&r->in[0], x_at(s, t, b) + j);
         step(r, s, d, x, h, c);
-        for (int64_t j = 0; j < s->hidden; j++) close_to(r, 0, y_at(s, t, d, b) + j, h[j]);
+        for (int64_t j = 0; j < s->hidden; j++)
+            close_to(r, 0, y_at(s, t, d, b) + j, h[j]);
     }
     for (int64_t j = 0; j < s->hidden; j++) {
         close_to(r, 1, state_at(s, d, b) + j, h[j]);
@@ -101,24 +113,37 @@ static void fill(rig *r, const shape *s, int gates, it_type type, it_rng *rng)
     rig_random(r, rng, type, 3, (int64_t[]){s->batch_first ? s->batch : s->time, s->batch_first ? s->time : s->batch, s->in}, -1, 1);
     rig_random(r, rng, type, 3, (int64_t[]){s->dirs, gh, s->in}, -1, 1);
     rig_random(r, rng, type, 3, (int64_t[]){s->dirs, gh, s->hidden}, -1, 1);
-    if (it_rng_below(rng, 3)) rig_random(r, rng, type, 2, (int64_t[]){s->dirs, 2 * gh}, -1, 1);
-    else rig_skip(r);
-    if (it_rng_below(rng, 2)) rig_random(r, rng, IT_I32, 1, (int64_t[]){s->batch}, 0, (double)s->time);
-    else rig_skip(r);
-    if (it_rng_below(rng, 2)) rig_random(r, rng, type, 3, state, -1, 1);
-    else rig_skip(r);
+    if (it_rng_below(rng, 3))
+        rig_random(r, rng, type, 2, (int64_t[]){s->dirs, 2 * gh}, -1, 1);
+    else
+        rig_skip(r);
+    if (it_rng_below(rng, 2))
+        rig_random(r, rng, IT_I32, 1, (int64_t[]){s->batch}, 0, (double)s->time);
+    else
+        rig_skip(r);
+    if (it_rng_below(rng, 2))
+        rig_random(r, rng, type, 3, state, -1, 1);
+    else
+        rig_skip(r);
     if (gates != 4) return;
-    if (it_rng_below(rng, 2)) rig_random(r, rng, type, 3, state, -1, 1);
-    else rig_skip(r);
+    if (it_rng_below(rng, 2))
+        rig_random(r, rng, type, 3, state, -1, 1);
+    else
+        rig_skip(r);
     if (it_rng_below(rng, 2)) rig_random(r, rng, type, 2, (int64_t[]){s->dirs, 3 * s->hidden}, -1, 1);
 }
 
 static void random_case(const char *op, int gates, cell *step, it_type type, it_rng *rng)
 {
     rig r;
-    shape s = {.time = 1 + (int64_t)it_rng_below(rng, 6), .batch = 1 + (int64_t)it_rng_below(rng, 4), .in = 1 + (int64_t)it_rng_below(rng, 7),
-               .hidden = 1 + (int64_t)it_rng_below(rng, 9), .batch_first = it_rng_below(rng, 2), .linear_before_reset = it_rng_below(rng, 2),
-               .forget = it_rng_below(rng, 3) == 0, .clip = it_rng_below(rng, 2) ? 0.75 : 0};
+    shape s = {.time = 1 + (int64_t)it_rng_below(rng, 6),
+               .batch = 1 + (int64_t)it_rng_below(rng, 4),
+               .in = 1 + (int64_t)it_rng_below(rng, 7),
+               .hidden = 1 + (int64_t)it_rng_below(rng, 9),
+               .batch_first = it_rng_below(rng, 2),
+               .linear_before_reset = it_rng_below(rng, 2),
+               .forget = it_rng_below(rng, 3) == 0,
+               .clip = it_rng_below(rng, 2) ? 0.75 : 0};
     uint64_t way = it_rng_below(rng, 3);
     s.dirs = way == 2 ? 2 : 1;
     s.backward = way == 1;
@@ -153,10 +178,22 @@ static void test_random(void **state)
 /* Activations by name, with alpha and beta given out in order to those that have them. */
 static void test_activations(void **state)
 {
-    static const struct { const char *name; float alpha, beta; double at_one, at_minus; } ACTS[] = {
-        {"Relu", 0, 0, 1, 0}, {"leakyrelu", 0.5f, 0, 1, -0.5}, {"ThresholdedRelu", 0.9f, 0, 1, 0}, {"ScaledTanh", 2, 0.5f, 0.92423431, -0.92423431},
-        {"HardSigmoid", 0.3f, 0.4f, 0.7, 0.1}, {"Elu", 2, 0, 1, -1.2642411}, {"Softsign", 0, 0, 0.5, -0.5}, {"Softplus", 0, 0, 1.3132617, 0.31326169},
-        {"Affine", 3, 1, 4, -2}, {"Sigmoid", 0, 0, 0.73105858, 0.26894142}, {"Tanh", 0, 0, 0.76159416, -0.76159416},
+    static const struct {
+        const char *name;
+        float alpha, beta;
+        double at_one, at_minus;
+    } ACTS[] = {
+        {"Relu", 0, 0, 1, 0},
+        {"leakyrelu", 0.5f, 0, 1, -0.5},
+        {"ThresholdedRelu", 0.9f, 0, 1, 0},
+        {"ScaledTanh", 2, 0.5f, 0.92423431, -0.92423431},
+        {"HardSigmoid", 0.3f, 0.4f, 0.7, 0.1},
+        {"Elu", 2, 0, 1, -1.2642411},
+        {"Softsign", 0, 0, 0.5, -0.5},
+        {"Softplus", 0, 0, 1.3132617, 0.31326169},
+        {"Affine", 3, 1, 4, -2},
+        {"Sigmoid", 0, 0, 0.73105858, 0.26894142},
+        {"Tanh", 0, 0, 0.76159416, -0.76159416},
     };
     (void)state;
     for (size_t k = 0; k < IT_LEN(ACTS); k++) {

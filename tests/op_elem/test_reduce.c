@@ -2,22 +2,29 @@
 /* Reduce*, ArgMax, ArgMin, CumSum against plain loops over indexes, in every type and over random sets of axes. */
 #include "op_elem/helpers.h"
 
-static const char *const OPS[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
-                                  "ReduceLogSum", "ReduceLogSumExp"};
+static const char *const OPS[] = {"ReduceSum", "ReduceMean", "ReduceMax",       "ReduceMin",    "ReduceProd",
+                                  "ReduceL1",  "ReduceL2",   "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"};
 enum { SUM, MEAN, MAX, MIN, PROD, L1, L2, SUM_SQUARE, LOG_SUM, LOG_SUM_EXP };
 
 static double start(int op) { return op == MAX ? -INFINITY : op == MIN ? INFINITY : op == PROD ? 1 : 0; }
 static double take(int op, double a, double v)
 {
     switch (op) {
-    case MAX: return fmax(a, v);
-    case MIN: return fmin(a, v);
-    case PROD: return a * v;
-    case L1: return a + fabs(v);
+    case MAX:
+        return fmax(a, v);
+    case MIN:
+        return fmin(a, v);
+    case PROD:
+        return a * v;
+    case L1:
+        return a + fabs(v);
     case L2:
-    case SUM_SQUARE: return a + v * v;
-    case LOG_SUM_EXP: return a + exp(v);
-    default: return a + v;
+    case SUM_SQUARE:
+        return a + v * v;
+    case LOG_SUM_EXP:
+        return a + exp(v);
+    default:
+        return a + v;
     }
 }
 static double finish(int op, double a, int64_t count)
@@ -32,13 +39,16 @@ static void expect_reduced(rig *r, int op, const bool *reduced, bool keep, doubl
     int64_t count = 1, slots = 1;
     int rank = 0;
     for (int k = 0; k < x->rank; k++) {
-        if (reduced[k]) count *= x->dim[k];
-        else slots *= x->dim[k];
+        if (reduced[k])
+            count *= x->dim[k];
+        else
+            slots *= x->dim[k];
         if (!reduced[k] || keep) assert_int_equal(y->dim[rank++], reduced[k] ? 1 : x->dim[k]);
     }
     assert_int_equal(y->rank, rank);
     assert_int_equal(it_tensor_len(y), slots);
-    for (int64_t i = 0; i < slots; i++) acc[i] = start(op);
+    for (int64_t i = 0; i < slots; i++)
+        acc[i] = start(op);
     for (int64_t i = 0; i < it_tensor_len(x); i++) {
         int64_t rest = i, slot = 0, step = 1;
         for (int k = x->rank - 1; k >= 0; k--) {
@@ -65,14 +75,16 @@ static void reduce_case(int op, it_type type, it_rng *rng)
     size_t axes_len = 0;
     bool reduced[5] = {0}, as_input = it_rng_below(rng, 2), keep = it_rng_below(rng, 2);
     int rank = 1 + (int)it_rng_below(rng, 5);
-    for (int k = 0; k < rank; k++) dim[k] = 1 + (int64_t)it_rng_below(rng, k == rank - 1 ? 40 : 3);
+    for (int k = 0; k < rank; k++)
+        dim[k] = 1 + (int64_t)it_rng_below(rng, k == rank - 1 ? 40 : 3);
     for (int k = 0; k < rank; k++)
         if (it_rng_below(rng, 2)) {
             reduced[k] = true;
             axes[axes_len++] = it_rng_below(rng, 2) ? k : k - rank;
         }
     if (axes_len == 0)
-        for (int k = 0; k < rank; k++) reduced[k] = true;
+        for (int k = 0; k < rank; k++)
+            reduced[k] = true;
     rig_init(&r, OPS[op], as_input ? 18 : 11);
     bool prod = op == PROD, positive = op == LOG_SUM;
     rig_random(&r, rng, type, rank, dim, prod ? 1 : positive ? 1 : -3, prod ? 1 + (it_type_is_float(type) ? 0.05 : 1e-9) : 3);
@@ -96,7 +108,8 @@ static void test_reduce(void **state)
     static const it_type types[] = {IT_F32, IT_F64, IT_F16, IT_I32, IT_I64};
     for (int op = 0; op <= LOG_SUM_EXP; op++)
         for (size_t t = 0; t < IT_LEN(types); t++)
-            for (int k = 0; k < 12; k++) reduce_case(op, types[t], &rng);
+            for (int k = 0; k < 12; k++)
+                reduce_case(op, types[t], &rng);
 }
 
 static void one_row(const char *op, int opset, it_type type, int64_t len, const double *x, double want)
@@ -184,8 +197,10 @@ static void arg_case(const char *op, it_type type, int axis, int keep, int last,
     rig_run(&r, 1);
     assert_int_equal(r.out[0].type, IT_I64);
     bool first = axis == 0;
-    if (keep) rig_expect(&r.out[0], 0, 2, first ? (int64_t[]){1, 3} : (int64_t[]){2, 1}, want);
-    else rig_expect(&r.out[0], 0, 1, first ? (int64_t[]){3} : (int64_t[]){2}, want);
+    if (keep)
+        rig_expect(&r.out[0], 0, 2, first ? (int64_t[]){1, 3} : (int64_t[]){2, 1}, want);
+    else
+        rig_expect(&r.out[0], 0, 1, first ? (int64_t[]){3} : (int64_t[]){2}, want);
     rig_free(&r);
 }
 

@@ -19,17 +19,50 @@ static double f_reciprocal(double x) { return 1 / x; }
 static double f_sign(double x) { return (x > 0) - (x < 0); }
 static double f_neg(double x) { return -x; }
 
-static const struct { const char *name; double (*f)(double); double lo, hi; int opset; double rel; } OPS[] = {
-    {"Relu", f_relu, -5, 5, 7, 1e-7}, {"LeakyRelu", f_leaky, -5, 5, 7, 1e-6}, {"Elu", f_elu, -20, 5, 7, 1e-6}, {"Selu", f_selu, -20, 5, 7, 1e-6},
-    {"Celu", f_elu, -20, 5, 12, 1e-6}, {"Sigmoid", f_sigmoid, -30, 30, 7, 1e-6}, {"HardSigmoid", f_hard_sigmoid, -2.3, 5, 7, 1e-5},
-    {"HardSwish", f_hard_swish, -2.9, 5, 14, 1e-5}, {"swish", f_swish, -30, 30, 21, 1e-6}, {"Tanh", tanh, -12, 12, 7, 1e-6},
-    {"Softplus", f_softplus, -30, 30, 7, 1e-6}, {"Softsign", f_softsign, -5, 5, 7, 1e-6}, {"ThresholdedRelu", f_thresholded, -5, 5, 10, 1e-7},
-    {"Gelu", f_gelu, -12, 12, 20, 3e-5}, {"Mish", f_mish, -20, 30, 18, 1e-6}, {"Erf", erf, -5, 5, 9, 1e-6}, {"Exp", exp, -80, 80, 7, 1e-6},
-    {"Log", log, 1e-3, 50, 7, 1e-6}, {"Sqrt", sqrt, 0, 50, 7, 1e-6}, {"Reciprocal", f_reciprocal, 0.1, 5, 7, 1e-6}, {"Abs", fabs, -5, 5, 7, 0},
-    {"Neg", f_neg, -5, 5, 7, 0}, {"Floor", floor, -5, 5, 7, 0}, {"Ceil", ceil, -5, 5, 7, 0}, {"Round", rint, -5, 5, 11, 0},
-    {"Sign", f_sign, -5, 5, 9, 0}, {"Sin", sin, -3, 3, 7, 1e-6}, {"Cos", cos, -3, 3, 7, 1e-6}, {"Tan", tan, -1.4, 1.4, 7, 1e-6},
-    {"Asin", asin, -1, 1, 7, 1e-6}, {"Acos", acos, -1, 0.99, 7, 1e-6}, {"Atan", atan, -5, 5, 7, 1e-6}, {"Sinh", sinh, -5, 5, 9, 1e-6},
-    {"Cosh", cosh, -5, 5, 9, 1e-6}, {"Asinh", asinh, -5, 5, 9, 1e-6}, {"Acosh", acosh, 1.1, 9, 9, 1e-6}, {"Atanh", atanh, -0.99, 0.99, 9, 1e-6},
+static const struct {
+    const char *name;
+    double (*f)(double);
+    double lo, hi;
+    int opset;
+    double rel;
+} OPS[] = {
+    {"Relu", f_relu, -5, 5, 7, 1e-7},
+    {"LeakyRelu", f_leaky, -5, 5, 7, 1e-6},
+    {"Elu", f_elu, -20, 5, 7, 1e-6},
+    {"Selu", f_selu, -20, 5, 7, 1e-6},
+    {"Celu", f_elu, -20, 5, 12, 1e-6},
+    {"Sigmoid", f_sigmoid, -30, 30, 7, 1e-6},
+    {"HardSigmoid", f_hard_sigmoid, -2.3, 5, 7, 1e-5},
+    {"HardSwish", f_hard_swish, -2.9, 5, 14, 1e-5},
+    {"swish", f_swish, -30, 30, 21, 1e-6},
+    {"Tanh", tanh, -12, 12, 7, 1e-6},
+    {"Softplus", f_softplus, -30, 30, 7, 1e-6},
+    {"Softsign", f_softsign, -5, 5, 7, 1e-6},
+    {"ThresholdedRelu", f_thresholded, -5, 5, 10, 1e-7},
+    {"Gelu", f_gelu, -12, 12, 20, 3e-5},
+    {"Mish", f_mish, -20, 30, 18, 1e-6},
+    {"Erf", erf, -5, 5, 9, 1e-6},
+    {"Exp", exp, -80, 80, 7, 1e-6},
+    {"Log", log, 1e-3, 50, 7, 1e-6},
+    {"Sqrt", sqrt, 0, 50, 7, 1e-6},
+    {"Reciprocal", f_reciprocal, 0.1, 5, 7, 1e-6},
+    {"Abs", fabs, -5, 5, 7, 0},
+    {"Neg", f_neg, -5, 5, 7, 0},
+    {"Floor", floor, -5, 5, 7, 0},
+    {"Ceil", ceil, -5, 5, 7, 0},
+    {"Round", rint, -5, 5, 11, 0},
+    {"Sign", f_sign, -5, 5, 9, 0},
+    {"Sin", sin, -3, 3, 7, 1e-6},
+    {"Cos", cos, -3, 3, 7, 1e-6},
+    {"Tan", tan, -1.4, 1.4, 7, 1e-6},
+    {"Asin", asin, -1, 1, 7, 1e-6},
+    {"Acos", acos, -1, 0.99, 7, 1e-6},
+    {"Atan", atan, -5, 5, 7, 1e-6},
+    {"Sinh", sinh, -5, 5, 9, 1e-6},
+    {"Cosh", cosh, -5, 5, 9, 1e-6},
+    {"Asinh", asinh, -5, 5, 9, 1e-6},
+    {"Acosh", acosh, 1.1, 9, 9, 1e-6},
+    {"Atanh", atanh, -0.99, 0.99, 9, 1e-6},
 };
 
 static void against_formula(size_t k, it_type type, it_rng *rng)
@@ -38,7 +71,8 @@ static void against_formula(size_t k, it_type type, it_rng *rng)
     rig_init(&r, OPS[k].name, OPS[k].opset);
     const it_tensor *x = rig_random(&r, rng, type, DIM(3, 411), OPS[k].lo, OPS[k].hi); /* an odd number: tails are seen */
     if (type == IT_F16 && !strcmp(OPS[k].name, "Exp"))
-        for (int64_t i = 0; i < it_tensor_len(x); i++) it_tensor_set((it_tensor *)x, i, it_tensor_get(x, i) / 10);
+        for (int64_t i = 0; i < it_tensor_len(x); i++)
+            it_tensor_set((it_tensor *)x, i, it_tensor_get(x, i) / 10);
     rig_run(&r, 1);
     assert_int_equal(r.out[0].type, type);
     for (int64_t i = 0; i < it_tensor_len(x); i++) {
@@ -48,7 +82,8 @@ static void against_formula(size_t k, it_type type, it_rng *rng)
             fail_msg("%s(%.9g) of %s is %.9g, expected %.9g", OPS[k].name, v, it_type_name(type), got, want);
         if (type == IT_F32 && r.n->op->scalar) {
             double s = (double)r.n->op->scalar(r.n, (float)v);
-            if (!(fabs(s - want) <= 2e-6 * fabs(want) + 1e-38)) fail_msg("%s's scalar(%.9g) is %.9g, expected %.9g", OPS[k].name, v, s, want);
+            if (!(fabs(s - want) <= 2e-6 * fabs(want) + 1e-38))
+                fail_msg("%s's scalar(%.9g) is %.9g, expected %.9g", OPS[k].name, v, s, want);
         }
     }
     rig_free(&r);

@@ -58,12 +58,43 @@ static const it_kern kern_avx512vnni = {
 };
 #endif
 
+#ifdef IT_KERN_ARM
+static const it_kern kern_neon = {
+    .cpu = INTACT_CPU_NEON,
+    .parent = &kern_scalar,
+#define KERN(name, type) .name = &it_kern_##name##_ref,
+#include "run/kern/kern_list.h"
+#undef KERN
+#define KERN(name, type) .name = &it_kern_##name##_neon,
+#include "run/kern/arm/neon_list.h"
+#undef KERN
+};
+
+static const it_kern kern_neondot = {
+    .cpu = INTACT_CPU_NEONDOT,
+    .parent = &kern_neon,
+#define KERN(name, type) .name = &it_kern_##name##_ref,
+#include "run/kern/kern_list.h"
+#undef KERN
+#define KERN(name, type) .name = &it_kern_##name##_neon,
+#include "run/kern/arm/neon_list.h"
+#undef KERN
+#define KERN(name, type) .name = &it_kern_##name##_neondot,
+#include "run/kern/arm/neondot_list.h"
+#undef KERN
+};
+#endif
+
 static const it_kern *const kern_tables[INTACT_CPU_COUNT] = {
     [INTACT_CPU_SCALAR] = &kern_scalar,
 #ifdef IT_KERN_X86
     [INTACT_CPU_AVX2] = &kern_avx2,
     [INTACT_CPU_AVXVNNI] = &kern_avxvnni,
     [INTACT_CPU_AVX512VNNI] = &kern_avx512vnni,
+#endif
+#ifdef IT_KERN_ARM
+    [INTACT_CPU_NEON] = &kern_neon,
+    [INTACT_CPU_NEONDOT] = &kern_neondot,
 #endif
 };
 

@@ -8,6 +8,8 @@
 
 #if defined(__x86_64__) && !defined(INTACT_SCALAR)
 #define IT_KERN_X86 1
+#elif defined(__aarch64__) && !defined(__AARCH64EB__) && !defined(INTACT_SCALAR)
+#define IT_KERN_ARM 1
 #endif
 
 #define KERN(name, type) extern type it_kern_##name##_ref;
@@ -23,6 +25,15 @@
 #undef KERN
 #define KERN(name, type) extern type it_kern_##name##_avx512vnni;
 #include "run/kern/x86/avx512vnni_list.h"
+#undef KERN
+#endif
+
+#ifdef IT_KERN_ARM
+#define KERN(name, type) extern type it_kern_##name##_neon;
+#include "run/kern/arm/neon_list.h"
+#undef KERN
+#define KERN(name, type) extern type it_kern_##name##_neondot;
+#include "run/kern/arm/neondot_list.h"
 #undef KERN
 #endif
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conv: the definition of grouped, strided, dilated, padded convolution; one output pixel's patch is gathered, then one dot product a channel. */
+/* conv: the definition of grouped, strided, dilated, padded convolution: a patch is gathered for each output pixel,
+** then one dot product a channel. */
 #include "run/kern/ref/ref.h"
 
 static size_t conv_taps(const it_conv_geom *g) { return (size_t)g->kh * g->kw * (g->in_c / g->group); }
@@ -39,7 +40,8 @@ static inline void conv_run(const it_conv_geom *g, const it_epi *e, const void *
             for (uint32_t group = 0; group < g->group; group++) {
                 gather(g, elem, x + u / g->out_h * in_bytes, u % g->out_h, ow, group, scratch);
                 for (size_t o = (size_t)group * out_len; o < (size_t)(group + 1) * out_len; o++) {
-                    int64_t acc = elem == 1 ? ref_dot_u8(scratch, p.w + o * taps, taps) : ref_dot_s16(scratch, p.w + o * taps, taps, e->acc64);
+                    const int8_t *w = p.w + o * taps;
+                    int64_t acc = elem == 1 ? ref_dot_u8(scratch, w, taps) : ref_dot_s16(scratch, w, taps, e->acc64);
                     ref_store(e, &p, o, p.bias[o] + acc, y, ((size_t)u * g->out_w + ow) * g->out_c + o);
                 }
             }
@@ -59,5 +61,7 @@ static void conv_s16_run(const it_conv_geom *g, const it_epi *e, const void *pac
     conv_run(g, e, packed, x, y, unit_begin, unit_end, scratch, 2);
 }
 
-const it_kern_conv it_kern_conv_u8_ref = { "conv_u8_ref", conv_can, conv_packed_bytes, conv_pack, conv_units, conv_scratch_bytes, conv_u8_run };
-const it_kern_conv it_kern_conv_s16_ref = { "conv_s16_ref", conv_can, conv_packed_bytes, conv_pack, conv_units, conv_scratch_bytes, conv_s16_run };
+const it_kern_conv it_kern_conv_u8_ref = { "conv_u8_ref", conv_can, conv_packed_bytes, conv_pack, conv_units,
+                                           conv_scratch_bytes, conv_u8_run };
+const it_kern_conv it_kern_conv_s16_ref = { "conv_s16_ref", conv_can, conv_packed_bytes, conv_pack, conv_units,
+                                            conv_scratch_bytes, conv_s16_run };

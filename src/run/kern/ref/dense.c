@@ -41,5 +41,7 @@ static void dense_s16_run(const it_conv_geom *g, const it_epi *e, const void *pa
     dense_run(g, e, packed, x, y, unit_begin, unit_end, 2);
 }
 
-const it_kern_conv it_kern_dense_u8_ref = { "dense_u8_ref", dense_can, dense_packed_bytes, dense_pack, dense_units, dense_scratch_bytes, dense_u8_run };
-const it_kern_conv it_kern_dense_s16_ref = { "dense_s16_ref", dense_can, dense_packed_bytes, dense_pack, dense_units, dense_scratch_bytes, dense_s16_run };
+const it_kern_conv it_kern_dense_u8_ref = { "dense_u8_ref", dense_can, dense_packed_bytes, dense_pack, dense_units,
+                                            dense_scratch_bytes, dense_u8_run };
+const it_kern_conv it_kern_dense_s16_ref = { "dense_s16_ref", dense_can, dense_packed_bytes, dense_pack, dense_units,
+                                             dense_scratch_bytes, dense_s16_run };

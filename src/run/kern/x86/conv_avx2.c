@@ -47,7 +47,8 @@ TILE_KERN(u8, level_u8)
 TILE_KERN(s16, level_s16)
 
 const it_kern_conv it_kern_conv_u8_avx2 = { "conv_u8_avx2_6x16", conv_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes, u8_run };
-const it_kern_conv it_kern_dense_u8_avx2 = { "dense_u8_avx2_6x16", dense_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes, u8_run };
+const it_kern_conv it_kern_dense_u8_avx2 = { "dense_u8_avx2_6x16", dense_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,
+                                             u8_run };
 const it_kern_conv it_kern_conv_s16_avx2 = { "conv_s16_avx2_6x16", conv_can, s16_packed_bytes, s16_pack, s16_units, s16_scratch_bytes,
                                              s16_run };
 const it_kern_conv it_kern_dense_s16_avx2 = { "dense_s16_avx2_6x16", dense_can, s16_packed_bytes, s16_pack, s16_units, s16_scratch_bytes,

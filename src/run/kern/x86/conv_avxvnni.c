@@ -43,6 +43,7 @@ static const tile_level level = { .lanes = VL, .granule = 4, .in_bytes = 1, .x_b
                                   .tiles = tiles, .epi = epi };
 TILE_KERN(u8, level)
 
-const it_kern_conv it_kern_conv_u8_avxvnni = { "conv_u8_avxvnni_6x16", conv_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes, u8_run };
+const it_kern_conv it_kern_conv_u8_avxvnni = { "conv_u8_avxvnni_6x16", conv_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,
+                                               u8_run };
 const it_kern_conv it_kern_dense_u8_avxvnni = { "dense_u8_avxvnni_6x16", dense_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,
                                                 u8_run };

@@ -232,7 +232,8 @@ static inline void dw_block_row(const dw_level *v, const dw_plan *p, const it_co
     v->row(r, e);
 }
 
-static inline void dw_walk_rows(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed, dw_walk *k)
+static inline void dw_walk_rows(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed,
+                                dw_walk *k)
 {
     uint32_t c = k->first * p->block, most = (k->last - k->first) * p->block, n = g->in_c - c < most ? g->in_c - c : most;
     uint64_t next = 0; /* the first row, counted from -pad_t, that did not enter yet */

@@ -114,7 +114,8 @@ static inline __attribute__((always_inline)) void row_quads(const dw_row *r, uin
         quad one = { { head->bias[0], head->bias[1], head->bias[2], head->bias[3] } }, two = one;
         for (uint32_t h = 0; h < kh; h++) {
             const uint8_t *at = x + r->offset[h];
-            quad in = { { _mm512_loadu_si512(at), _mm512_loadu_si512(at + 64), _mm512_loadu_si512(at + 128), _mm512_loadu_si512(at + 192) } };
+            quad in = { { _mm512_loadu_si512(at), _mm512_loadu_si512(at + 64), _mm512_loadu_si512(at + 128),
+                          _mm512_loadu_si512(at + 192) } };
             quad_dot(&one, &in, w + per_quad * h * DW_QUAD);
             if (per_quad == 2)
                 quad_dot(&two, &in, w + (2 * h + 1) * DW_QUAD);

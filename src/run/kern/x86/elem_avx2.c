@@ -20,7 +20,8 @@ typedef struct finish { __m256i zero16, lo8, hi8; } finish;
 /* Four vectors of eight in the order of two unpacks to 32 codes. */
 static inline __m256i codes(const finish *f, __m256i q0, __m256i q1, __m256i q2, __m256i q3)
 {
-    __m256i front = _mm256_adds_epi16(_mm256_packs_epi32(q0, q1), f->zero16), back = _mm256_adds_epi16(_mm256_packs_epi32(q2, q3), f->zero16);
+    __m256i front = _mm256_adds_epi16(_mm256_packs_epi32(q0, q1), f->zero16);
+    __m256i back = _mm256_adds_epi16(_mm256_packs_epi32(q2, q3), f->zero16);
     return _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(front, back), f->lo8), f->hi8);
 }
 
@@ -59,7 +60,8 @@ void it_kern_mul_u8_avx2(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t 
         __m256i va = load(a + i), vb = load(b + i);
         __m256i a0 = _mm256_sub_epi16(_mm256_unpacklo_epi8(va, none), z_a), a1 = _mm256_sub_epi16(_mm256_unpackhi_epi8(va, none), z_a);
         __m256i b0 = _mm256_sub_epi16(_mm256_unpacklo_epi8(vb, none), z_b), b1 = _mm256_sub_epi16(_mm256_unpackhi_epi8(vb, none), z_b);
-        __m256i l0 = _mm256_mullo_epi16(a0, b0), h0 = _mm256_mulhi_epi16(a0, b0), l1 = _mm256_mullo_epi16(a1, b1), h1 = _mm256_mulhi_epi16(a1, b1);
+        __m256i l0 = _mm256_mullo_epi16(a0, b0), h0 = _mm256_mulhi_epi16(a0, b0);
+        __m256i l1 = _mm256_mullo_epi16(a1, b1), h1 = _mm256_mulhi_epi16(a1, b1);
         __m256i q0 = epi256_high(_mm256_unpacklo_epi16(l0, h0), &c), q1 = epi256_high(_mm256_unpackhi_epi16(l0, h0), &c);
         __m256i q2 = epi256_high(_mm256_unpacklo_epi16(l1, h1), &c), q3 = epi256_high(_mm256_unpackhi_epi16(l1, h1), &c);
         store(y + i, codes(&f, q0, q1, q2, q3));

@@ -63,7 +63,8 @@ void it_kern_mul_u8_avx512vnni(const uint8_t *a, const uint8_t *b, uint8_t *y, s
         __m512i va = load_first(a + i, n - i), vb = load_first(b + i, n - i);
         __m512i a0 = _mm512_sub_epi16(_mm512_unpacklo_epi8(va, none), z_a), a1 = _mm512_sub_epi16(_mm512_unpackhi_epi8(va, none), z_a);
         __m512i b0 = _mm512_sub_epi16(_mm512_unpacklo_epi8(vb, none), z_b), b1 = _mm512_sub_epi16(_mm512_unpackhi_epi8(vb, none), z_b);
-        __m512i l0 = _mm512_mullo_epi16(a0, b0), h0 = _mm512_mulhi_epi16(a0, b0), l1 = _mm512_mullo_epi16(a1, b1), h1 = _mm512_mulhi_epi16(a1, b1);
+        __m512i l0 = _mm512_mullo_epi16(a0, b0), h0 = _mm512_mulhi_epi16(a0, b0);
+        __m512i l1 = _mm512_mullo_epi16(a1, b1), h1 = _mm512_mulhi_epi16(a1, b1);
         __m512i q0 = epi512_high(_mm512_unpacklo_epi16(l0, h0), &c), q1 = epi512_high(_mm512_unpackhi_epi16(l0, h0), &c);
         __m512i q2 = epi512_high(_mm512_unpacklo_epi16(l1, h1), &c), q3 = epi512_high(_mm512_unpackhi_epi16(l1, h1), &c);
         __m512i v = _mm512_packus_epi16(epi512_pair(&pack, q0, q1), epi512_pair(&pack, q2, q3));

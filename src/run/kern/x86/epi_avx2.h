@@ -51,7 +51,9 @@ static inline __m256i epi256_full(__m256i acc, const epi256 *c)
 /* mode is a constant after inlining. */
 static inline __attribute__((always_inline)) __m256i epi256_scale(epi_mode mode, __m256i acc, const epi256 *c)
 {
-    return mode == EPI_HIGH ? epi256_high(acc, c) : mode == EPI_LIFTED ? epi256_high(_mm256_sllv_epi32(acc, c->lift), c) : epi256_full(acc, c);
+    if (mode == EPI_FULL)
+        return epi256_full(acc, c);
+    return epi256_high(mode == EPI_LIFTED ? _mm256_sllv_epi32(acc, c->lift) : acc, c);
 }
 
 typedef struct epi256_pack {

@@ -51,7 +51,9 @@ static inline __m512i epi512_full(__m512i acc, const epi512 *c)
 /* mode is a constant after inlining. */
 static inline __attribute__((always_inline)) __m512i epi512_scale(epi_mode mode, __m512i acc, const epi512 *c)
 {
-    return mode == EPI_HIGH ? epi512_high(acc, c) : mode == EPI_LIFTED ? epi512_high(_mm512_sllv_epi32(acc, c->lift), c) : epi512_full(acc, c);
+    if (mode == EPI_FULL)
+        return epi512_full(acc, c);
+    return epi512_high(mode == EPI_LIFTED ? _mm512_sllv_epi32(acc, c->lift) : acc, c);
 }
 
 typedef struct epi512_pack {
@@ -77,9 +79,10 @@ static inline __m512i epi512_clamp16(const epi512_pack *k, __m512i v)
     return _mm512_min_epi16(_mm512_max_epi16(v, k->lo16), k->hi16);
 }
 
-/* The vectors q of a pixel, in panel order (x86.h), to those channels at y that are in keep; nv is a constant after inlining. Packing leaves in
-** each 128-bit block the bytes of nv vectors, which the permutation closes up. */
-static inline __attribute__((always_inline)) void epi512_store_u8(const int nv, const epi512_pack *k, const __m512i *q, uint8_t *y, __mmask64 keep)
+/* The vectors q of a pixel, in panel order (x86.h), to those channels at y in keep; nv is a constant after inlining. Packing leaves
+** in each 128-bit block the bytes of nv vectors, which the permutation closes up. */
+static inline __attribute__((always_inline)) void epi512_store_u8(const int nv, const epi512_pack *k, const __m512i *q, uint8_t *y,
+                                                                  __mmask64 keep)
 {
     __m512i front = epi512_pair(k, q[0], q[nv > 1]), back = nv > 2 ? epi512_pair(k, q[2], q[nv - 1]) : front;
     __m512i v = _mm512_packus_epi16(front, back);
@@ -115,7 +118,8 @@ static inline __attribute__((always_inline)) void epi512_store_u8_joined(const i
     }
 }
 
-static inline __attribute__((always_inline)) void epi512_store_s16(const int nv, const epi512_pack *k, const __m512i *q, uint8_t *y, __mmask64 keep)
+static inline __attribute__((always_inline)) void epi512_store_s16(const int nv, const epi512_pack *k, const __m512i *q, uint8_t *y,
+                                                                  __mmask64 keep)
 {
     static const uint8_t order[5][16] = { /* quarters of 64 bits: 0 to 7 from the first two vectors, 8 to 15 from the others */
         { 0 }, { 0, 2, 4, 6 }, { 0, 1, 2, 3, 4, 5, 6, 7 }, { 0, 1, 8, 2, 3, 10, 4, 5, 12, 6, 7, 14 },

@@ -24,7 +24,9 @@ enum {
     TILE_GROUP = 4,     /* tiles whose accumulators are requantized together */
     TILE_HEAD = 64,     /* bytes of a panel's epi_mode */
     TILE_SLACK = 64,    /* bytes behind a copied band that a run's filled end may read */
-    TILE_BAND_PX = 192, /* pixels that a band aims at: the copied halo stays small, the band in L2 and the units many */
+    TILE_BAND_PX = 192, /* pixels that a band aims at (288 at most): the copied halo stays small, the band in L2 */
+    TILE_UNITS = 8,     /* fewer than these make shorter bands, down to TILE_BAND_LEAST pixels, so that threads get even work */
+    TILE_BAND_LEAST = 24,
 };
 
 /* The inputs of a tile: kh rows of runs_w runs of steps. */
@@ -53,13 +55,21 @@ typedef struct tile_plan {
     uint32_t vecs, panels;                     /* of a group */
     size_t vec_bytes;                          /* of one vector in a panel */
     bool flat, copy;
-    uint32_t band_rows, bands;                 /* of a sample; a flat band has TILE_BAND_PX pixels over all samples */
+    uint32_t band_rows, bands;                 /* rows of a band; bands of a sample. Flat: pixels of a band, bands of the batch */
     size_t px_bytes, row_bytes, rows, columns; /* of a band as read */
 } tile_plan;
 
 static uint32_t tile_ceil(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 
-static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g)
+static uint32_t tile_bands(uint64_t px, uint32_t panels)
+{
+    uint64_t bands = (px + TILE_BAND_PX / 2) / TILE_BAND_PX, most = (px + TILE_BAND_LEAST - 1) / TILE_BAND_LEAST;
+    uint64_t least = tile_ceil(TILE_UNITS, panels);
+    least = least < most ? least : most;
+    return (uint32_t)(bands < least ? least : bands);
+}
+
+static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g, uint32_t batch)
 {
     tile_plan p = { .in_len = g->in_c / g->group, .out_len = g->out_c / g->group };
     bool row_runs = g->group == 1 && g->dil_w == 1;
@@ -73,10 +83,11 @@ static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g)
     bool inside = g->pad_t == 0 && g->pad_l == 0 && p.columns <= g->in_w && rows_all <= g->in_h;
     p.flat = inside && g->kh == 1 && g->kw == 1 && g->stride_h == 1 && g->stride_w == 1 && g->in_h == g->out_h && g->in_w == g->out_w;
     p.copy = !inside || p.run_len % v->granule != 0 || v->in_bytes != v->x_bytes;
-    uint32_t wanted = (uint32_t)((uint64_t)g->out_h * g->out_w / TILE_BAND_PX);
-    p.bands = wanted == 0 ? 1 : wanted > g->out_h ? g->out_h : wanted;
-    p.band_rows = tile_ceil(g->out_h, p.bands);
-    p.bands = tile_ceil(g->out_h, p.band_rows);
+    uint64_t px = (uint64_t)g->out_h * g->out_w * (p.flat ? batch : 1), len = p.flat ? px : g->out_h;
+    p.bands = tile_bands(px, p.panels * g->group);
+    p.bands = p.bands > len ? (uint32_t)len : p.bands;
+    p.band_rows = (uint32_t)((len + p.bands - 1) / p.bands);
+    p.bands = (uint32_t)((len + p.band_rows - 1) / p.band_rows);
     p.rows = (size_t)(p.band_rows - 1) * g->stride_h + (size_t)(g->kh - 1) * g->dil_h + 1;
     p.px_bytes = (size_t)g->in_c * v->x_bytes;
     p.row_bytes = p.px_bytes * (p.copy && !p.flat ? p.columns : g->in_w);
@@ -100,7 +111,7 @@ static size_t panel_at(const tile_plan *p, uint32_t group, uint32_t panel)
 
 static inline size_t tile_packed_bytes(const tile_level *v, const it_conv_geom *g)
 {
-    tile_plan p = tile_plan_of(v, g);
+    tile_plan p = tile_plan_of(v, g, 1);
     return panel_at(&p, g->group, 0);
 }
 
@@ -150,29 +161,24 @@ static inline void pack_panel(const tile_level *v, const tile_plan *p, const it_
 
 static inline void tile_pack(const tile_level *v, const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst)
 {
-    tile_plan p = tile_plan_of(v, g);
+    tile_plan p = tile_plan_of(v, g, 1);
     for (uint32_t group = 0; group < g->group; group++)
         for (uint32_t panel = 0; panel < p.panels; panel++)
             pack_panel(v, &p, g, e, w, group, panel, (uint8_t *)dst + panel_at(&p, group, panel));
 }
 
-static inline uint32_t tile_bands(const tile_plan *p, const it_conv_geom *g, uint32_t batch)
-{
-    return p->flat ? (uint32_t)(((uint64_t)batch * g->out_h * g->out_w + TILE_BAND_PX - 1) / TILE_BAND_PX) : batch * p->bands;
-}
-
 static inline uint32_t tile_units(const tile_level *v, const it_conv_geom *g, uint32_t batch)
 {
-    tile_plan p = tile_plan_of(v, g);
-    return tile_bands(&p, g, batch) * p.panels * g->group;
+    tile_plan p = tile_plan_of(v, g, batch);
+    return (p.flat ? 1 : batch) * p.bands * p.panels * g->group;
 }
 
 static inline size_t tile_scratch_bytes(const tile_level *v, const it_conv_geom *g)
 {
-    tile_plan p = tile_plan_of(v, g);
+    tile_plan p = tile_plan_of(v, g, 1);
     if (!p.copy)
         return 0;
-    return (p.flat ? TILE_BAND_PX * p.px_bytes : p.rows * p.row_bytes) + TILE_SLACK;
+    return (p.flat ? TILE_BAND_PX * 3 / 2 * p.px_bytes : p.rows * p.row_bytes) + TILE_SLACK;
 }
 
 /* Rows [ih, ih + p->rows) of a sample, columns from -pad_l, padding in place. */
@@ -205,9 +211,8 @@ static inline tile_band band_open(const tile_level *v, const tile_plan *p, const
     size_t map = (size_t)g->out_h * g->out_w, in_px = (size_t)g->in_c * v->in_bytes;
     tile_band b = { .px_step = g->stride_w * p->px_bytes, .row_step = g->stride_h * p->row_bytes };
     if (p->flat) {
-        size_t left = batch * map - (size_t)band * TILE_BAND_PX;
-        b.px = b.row_px = left < TILE_BAND_PX ? (uint32_t)left : TILE_BAND_PX;
-        b.y_px = (size_t)band * TILE_BAND_PX;
+        b.y_px = (size_t)band * p->band_rows;
+        b.px = b.row_px = batch * map - b.y_px < p->band_rows ? (uint32_t)(batch * map - b.y_px) : p->band_rows;
         b.x = x + b.y_px * in_px;
         if (p->copy) {
             copy_in(scratch, b.x, (size_t)b.px * g->in_c, v->in_bytes, v->x_bytes);
@@ -262,7 +267,7 @@ static inline void panel_run(const tile_level *v, const tile_plan *p, const it_e
 static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y,
                             uint32_t batch, uint32_t unit_begin, uint32_t unit_end, void *scratch)
 {
-    tile_plan p = tile_plan_of(v, g);
+    tile_plan p = tile_plan_of(v, g, batch);
     uint32_t panels = p.panels * g->group;
     size_t out_bytes = e->out == INTACT_S16 ? 2 : 1, y_pixel_bytes = g->out_c * out_bytes;
     tile_band b = { 0 };
