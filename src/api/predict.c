@@ -49,6 +49,7 @@ static const it_data_kind single_image = {.name = "image", .what = "an image", .
 
 typedef struct predict_job {
     it_dataset single;
+    const char *single_path;
     it_dataset *data; /* the single one, or an opened array */
     it_feed feed;
     it_runner runner;
@@ -73,6 +74,8 @@ static intact_status open_input(predict_job *j, intact_ctx *c, const intact_mode
             return it_fail(err, INTACT_E_DATA, input, "the program takes raw pixels (it was calibrated with images), and this is an array; give it an image");
     } else {
         j->single = (it_dataset){.kind = &single_image, .alloc = c->alloc, .len = 1, .channels = channels, .priv = (void *)(uintptr_t)input};
+        j->single_path = input;
+        j->single.path = &j->single_path;
         it_arena_init(&j->single.arena, c->alloc);
         j->data = &j->single;
     }
