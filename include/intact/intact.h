@@ -202,7 +202,7 @@ typedef struct intact_new_options {
 INTACT_API void intact_new_options_default(intact_new_options *o);
 
 typedef struct intact_new_result { int64_t input[3], classes; uint64_t parameters; } intact_new_result; /* parameters: those that training would learn */
-/* He-normal weights, biases 0; means and variances of BatchNormalization as one batch of smooth random images causes them. */
+/* He-normal weights, biases 0; means and variances of BatchNormalization as one batch of random images causes them. */
 INTACT_MUST_USE INTACT_API intact_status intact_new(intact_ctx *c, const intact_new_options *o, intact_new_result *out, intact_error *err);
 
 typedef struct intact_architecture { const char *name, *summary; int64_t input[3], classes; } intact_architecture;

@@ -112,8 +112,9 @@ intact_status it_ptq_assign_acts(it_groups *gs, it_graph *g, const it_ptq_option
         if (!v->q) {
             st = it_fail_nomem(err, v->name, sizeof *v->q);
         } else if (wide) {
-            float top = fmaxf(fabsf(gr->range.lo), fabsf(gr->range.hi));
-            v->q->scale[0] = top / 32767 > 0 ? top / 32767 : 1.0f / 32767;
+            /* Answers beyond the calibration set's largest must not saturate; of 15 bits one can be spared. */
+            float top = 2 * fmaxf(fabsf(gr->range.lo), fabsf(gr->range.hi));
+            v->q->scale[0] = top / 32767 > 0 && isfinite(top) ? top / 32767 : 1.0f / 32767;
         } else {
             affine_u8(gr->range, bits[k], o->symmetric_acts, &v->q->scale[0], &v->q->zero[0]);
         }
