@@ -3,7 +3,7 @@
 BUILD ?= build
 JOBS ?= $(shell nproc)
 
-.PHONY: all demo test deps build install bench fuzz format clean
+.PHONY: all demo test deps build install bench fuzz clean
 
 all: build
 

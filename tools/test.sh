@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Everything that must hold: both compilers, all tests, sanitizers, gates, a short fuzz. Ends with "N passed, N failed, N skipped".
-# TEST_ONLY="gcc asan" runs a part; the parts are gcc clang asan tsan scalar fuzz.
+# TEST_ONLY="gcc asan" runs a part; the parts are gcc clang asan tsan scalar arm fuzz.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
 jobs=${JOBS:-$(nproc)}
-parts=${TEST_ONLY:-"gcc clang asan tsan scalar fuzz"}
+parts=${TEST_ONLY:-"gcc clang asan tsan scalar arm fuzz"}
 passed=0 failed=0 skipped=0
 
 # build NAME "cmake options" -> build-NAME
@@ -27,12 +27,14 @@ tests() {
     shift
     echo "== testing $name"
     ctest --test-dir "build-$name" -j "$jobs" --output-on-failure "$@" > "build-$name-test.log" 2>&1
+    local rc=$?
     local log="build-$name-test.log"
     local p f s
     p=$(grep -cE '^ *[0-9]+/[0-9]+ Test .* Passed' "$log")
     s=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*\*\*\*Skipped' "$log")
     f=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*\*\*\*(Failed|Timeout|Exception|Not Run)' "$log")
     [ $((p + f + s)) -gt 0 ] || { echo "no test ran in $name"; f=1; }
+    [ $rc -eq 0 ] || [ "$f" -gt 0 ] || { echo "ctest ended with $rc in $name"; f=1; }
     [ "$f" -eq 0 ] || { grep -vE ' Passed +[0-9.]+ sec$|^ *Start' "$log" | tail -150; }
     [ "$s" -eq 0 ] || grep -E '\*\*\*Skipped' "$log"
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
@@ -44,6 +46,7 @@ for part in $parts; do
     gcc) build gcc -DCMAKE_C_COMPILER=gcc && tests gcc ;;
     clang) build clang -DCMAKE_C_COMPILER=clang && tests clang -LE slow ;;
     scalar) build scalar -DCMAKE_C_COMPILER=gcc -DINTACT_SCALAR=ON && tests scalar -R '^(run|kern|golden)' ;;
+    arm) build arm -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake -DINTACT_RUNTIME_ONLY=ON && tests arm ;;
     asan) build asan -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DINTACT_SANITIZE=address,undefined && tests asan -LE slow -E '^gates' ;;
     tsan) build tsan -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DINTACT_SANITIZE=thread && tests tsan -R '^(run|base|api)' ;;
     fuzz) if FUZZ_SECONDS=${FUZZ_SECONDS:-10} bash fuzz/run.sh build-fuzz; then passed=$((passed + 1)); else failed=$((failed + 1)); fi ;;

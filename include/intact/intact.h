@@ -57,6 +57,7 @@ typedef struct intact_layer_info {
     char name[128], op[32], shape[64];
     char kernel[32];                   /* integer models: the kernel version */
     uint64_t macs, parameters;
+    uint32_t weight_bits;              /* integer models: of a stored weight; 0: none */
 } intact_layer_info;
 
 typedef struct intact_op_count { char op[32]; uint32_t count; int has_integer; } intact_op_count;
@@ -128,7 +129,7 @@ typedef struct intact_eval_result {
     uint64_t n, skipped;
     uint64_t right1, right5;
     double top1, top5;        /* fractions */
-    double top1_error;        /* standard error of top1 */
+    double top1_standard_error;
     double seconds;
 } intact_eval_result;
 INTACT_MUST_USE INTACT_API intact_status intact_eval(intact_ctx *c, const intact_model *m, const intact_data_options *d, intact_eval_result *out, intact_error *err);
@@ -138,9 +139,9 @@ typedef struct intact_layer_sqnr { char name[128]; double sqnr_db; double max_er
 typedef struct intact_compare_result {
     uint64_t n, skipped, labelled;      /* labelled: samples with a label */
     double agreement;                   /* same answer, fraction */
-    double top1_a, top1_b;              /* fractions of labelled */
+    double top1_a, top1_b, top5_a, top5_b; /* fractions of labelled */
     uint64_t only_a, only_b;            /* right in a alone, in b alone */
-    double loss, loss_error;            /* top1_a - top1_b and its McNemar standard error */
+    double loss, loss_standard_error;   /* top1_a - top1_b and its McNemar standard error */
     double output_sqnr_db;
     intact_layer_sqnr *layers;          /* values that both networks have, in order, from the first samples (layer_samples) */
     uint32_t layers_len;
@@ -160,9 +161,11 @@ typedef struct intact_predict_result {
     intact_prediction *top;   /* of the first output, best first, ties to the lower index */
     uint32_t top_len;
     uint64_t samples;         /* an .npy may hold several; top is the first one's */
+    uint32_t outputs;         /* of the network; top is of the first */
     double seconds;
 } intact_predict_result;
-/* input: an image, or an .npy of inputs. output: .npy written with the first output's real values (float32, (N, ...)); NULL: none. */
+/* input: an image, or an .npy of inputs. output: .npy written with the first output's real values (float32, (N, ...) in ONNX order);
+** further outputs go beside it with their number before the ending: y.npy, y.1.npy, y.2.npy. NULL: none. */
 INTACT_MUST_USE INTACT_API intact_status intact_predict(intact_ctx *c, const intact_model *m, const char *input, const char *preprocess, const char *output,
                                                         uint32_t top, intact_predict_result *out, intact_error *err);
 INTACT_API void intact_predict_result_release(intact_ctx *c, intact_predict_result *r);

@@ -137,6 +137,7 @@ typedef struct intact_step { /* one instruction, for listings, profiles and comp
     float out_scale;
     int32_t out_zero_point;
     char out_name[128];      /* the value of the source network that this output stands for */
+    uint32_t weight_bits;    /* of a weight in the program: 8, or 2 to 4 for packed ones; 0: the instruction has none */
 } intact_step;
 
 INTACT_API uint32_t intact_program_steps(const intact_program *p);

@@ -3,6 +3,8 @@
 #ifndef IT_API_H
 #define IT_API_H
 
+#include <pthread.h>
+
 #include "base/job.h"
 #include "data/feed.h"
 #include "exec/exec.h"
@@ -13,6 +15,7 @@ struct intact_ctx {
     const intact_alloc *alloc;
     it_pool *pool;
     intact_ctx_options opt;
+    pthread_mutex_t log_lock; /* workers may have something to say at the same time */
 };
 
 struct intact_model {
@@ -39,21 +42,32 @@ INTACT_MUST_USE intact_status it_model_preprocess(const intact_model *m, const c
 bool it_meta_string(const intact_program *p, const char *key, char *buf, size_t len);
 
 /* Opens the data set that options name, for this model. limit is applied. */
-typedef struct it_source { it_dataset *data; it_feed feed; } it_source;
+typedef struct it_source { it_dataset *data; it_feed feed; const intact_ctx *ctx; uint32_t skips_told; } it_source; /* must not move while open */
 INTACT_MUST_USE intact_status it_source_open(it_source *s, const intact_model *m, const intact_data_options *d, intact_error *err);
 void it_source_close(it_source *s);
+
+/* One output of the last run: real values in ONNX order. */
+typedef struct it_answer {
+    char name[128];
+    float *real;               /* [samples][len], room for IT_FEED_BATCH */
+    size_t len, cap;           /* per sample; floats allocated */
+    uint32_t rank;             /* without the batch */
+    uint64_t dim[INTACT_RANK_MAX];
+} it_answer;
 
 /* One network on one thread. */
 typedef struct it_runner {
     const intact_model *m;
     it_exec *exec;
     intact_session *session;
-    intact_port in, out;       /* integer programs */
+    intact_port in;            /* integer programs */
+    intact_port *ports;        /* their outputs */
     bool wants_pixels, wants_floats;
     uint8_t *codes; size_t codes_bytes;
-    void *raw; size_t raw_bytes;
-    float *out_real;           /* [batch][out_len] */
-    size_t out_len, out_cap;   /* per sample; floats allocated */
+    uint8_t *raw; size_t raw_bytes; /* all outputs of one sample, 64-byte aligned each */
+    it_answer *outs; uint32_t outs_len;
+    const it_value *tap;       /* float: this value is taken as the first output (what an integer program without softmax ends in) */
+    size_t tap_at;             /* first sample of the present run */
     /* Sees every named value of every sample, channels last, real values; data valid during the call. NULL: off. */
     void (*record)(void *user, const char *name, const float *x, size_t n);
     void *record_user;
@@ -61,11 +75,14 @@ typedef struct it_runner {
     bool record_failed;
 } it_runner;
 
-INTACT_MUST_USE intact_status it_runner_open(it_runner *r, const intact_model *m, const it_feed *f, void (*record)(void *, const char *, const float *, size_t), void *user,
+/* tap: the name of a value of a float network that stands for its first output; NULL: the output itself. */
+INTACT_MUST_USE intact_status it_runner_open(it_runner *r, const intact_model *m, const char *tap, void (*record)(void *, const char *, const float *, size_t), void *user,
                                              intact_error *err);
 void it_runner_close(it_runner *r);
-/* len samples (at most IT_FEED_BATCH); r->out_real holds the first output's real values afterwards. */
+/* len samples (at most IT_FEED_BATCH); r->outs hold the outputs' real values afterwards. */
 INTACT_MUST_USE intact_status it_runner_run(it_runner *r, const it_feed *f, const uint8_t *pixels, const float *floats, uint32_t len, intact_error *err);
+/* Whether n values are all finite numbers; if not, an error that names the sample. */
+INTACT_MUST_USE intact_status it_check_answer(const intact_model *m, const char *sample, const float *x, size_t n, intact_error *err);
 /* Indexes of the k largest of n, best first, ties to the lower index; k <= n. */
 void it_top_k(const float *x, size_t n, uint32_t k, uint32_t *index);
 

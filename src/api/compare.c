@@ -13,12 +13,13 @@ typedef struct compare_worker {
     it_runner a, b;       /* over whole batches, not recording */
     uint8_t *pix_a, *pix_b;
     float *flo_a, *flo_b;
-    uint64_t n, skipped, labelled, same, right_a, right_b, only_a, only_b;
+    uint64_t n, skipped, labelled, same, right_a, right_b, top5_a, top5_b, only_a, only_b;
 } compare_worker;
 
 typedef struct compare_job {
     const intact_model *m[2];
     it_source s[2];
+    char tap[2][128]; /* the other side's output, if it is a value of this float network; empty: its own output */
     compare_worker *workers;
     noise *out; /* [units]: summed in order, so that the ratio does not depend on the threads */
     uint32_t units;
@@ -42,13 +43,22 @@ static void add_noise(noise *z, const float *a, const float *b, size_t n)
     z->n += n;
 }
 
+static bool among(const uint32_t *top, uint32_t k, int32_t label)
+{
+    for (uint32_t i = 0; i < k; i++)
+        if ((int32_t)top[i] == label)
+            return true;
+    return false;
+}
+
 static void score_pair(compare_worker *w, const float *ya, const float *yb, size_t n, int32_t label)
 {
-    uint32_t top_a, top_b;
-    it_top_k(ya, n, 1, &top_a);
-    it_top_k(yb, n, 1, &top_b);
-    if (n == 1)
-        top_a = (uint32_t)(int32_t)ya[0], top_b = (uint32_t)(int32_t)yb[0];
+    uint32_t five_a[5], five_b[5], k = n < 5 ? (uint32_t)n : 5;
+    it_top_k(ya, n, k, five_a);
+    it_top_k(yb, n, k, five_b);
+    if (n == 1) /* the network says the index itself */
+        five_a[0] = (uint32_t)(int32_t)ya[0], five_b[0] = (uint32_t)(int32_t)yb[0];
+    uint32_t top_a = five_a[0], top_b = five_b[0];
     w->n++;
     w->same += top_a == top_b;
     if (label < 0)
@@ -57,23 +67,57 @@ static void score_pair(compare_worker *w, const float *ya, const float *yb, size
     w->labelled++;
     w->right_a += a;
     w->right_b += b;
+    w->top5_a += among(five_a, k, label);
+    w->top5_b += among(five_b, k, label);
     w->only_a += a && !b;
     w->only_b += b && !a;
 }
 
+/* Keeps sample i of a batch as its j-th. */
+static void move_sample(const it_feed *f, it_batch *b, uint8_t *pixels, float *floats, uint32_t i, uint32_t j)
+{
+    if (i == j)
+        return;
+    memmove(pixels + j * f->elements, pixels + i * f->elements, f->elements);
+    memmove(floats + j * f->elements, floats + i * f->elements, f->elements * sizeof *floats);
+    b->sample[j] = b->sample[i];
+    b->label[j] = b->label[i];
+}
+
+/* What one side could not read (their preprocessing may differ) is left out of both. */
+static intact_status read_pair(compare_worker *w, const compare_job *j, size_t first, it_batch *b, intact_error *err)
+{
+    const it_feed *fa = &j->s[0].feed, *fb = &j->s[1].feed;
+    it_batch o;
+    uint32_t ia = 0, ib = 0, len = 0;
+    IT_TRY(it_feed_batch(fa, first, w->pix_a, w->a.wants_floats ? w->flo_a : NULL, b, err));
+    IT_TRY(it_feed_batch(fb, first, w->pix_b, w->b.wants_floats ? w->flo_b : NULL, &o, err));
+    uint32_t total = b->len + b->skipped;
+    while (ia < b->len && ib < o.len) {
+        if (b->sample[ia] < o.sample[ib]) {
+            ia++;
+        } else if (b->sample[ia] > o.sample[ib]) {
+            ib++;
+        } else {
+            move_sample(fa, b, w->pix_a, w->flo_a, ia++, len);
+            move_sample(fb, &o, w->pix_b, w->flo_b, ib++, len++);
+        }
+    }
+    b->len = len;
+    b->skipped = total - len;
+    return INTACT_OK;
+}
+
 static intact_status run_pair(compare_worker *w, const compare_job *j, uint32_t unit, it_batch *b, intact_error *err)
 {
-    size_t first = (size_t)unit * IT_FEED_BATCH;
-    it_batch other;
-    IT_TRY(it_feed_batch(&j->s[0].feed, first, w->pix_a, w->a.wants_floats ? w->flo_a : NULL, b, err));
-    IT_TRY(it_feed_batch(&j->s[1].feed, first, w->pix_b, w->b.wants_floats ? w->flo_b : NULL, &other, err));
+    IT_TRY(read_pair(w, j, (size_t)unit * IT_FEED_BATCH, b, err));
     if (b->len == 0)
         return INTACT_OK;
     IT_TRY(it_runner_run(&w->a, &j->s[0].feed, w->pix_a, w->flo_a, b->len, err));
     IT_TRY(it_runner_run(&w->b, &j->s[1].feed, w->pix_b, w->flo_b, b->len, err));
-    if (w->a.out_len != w->b.out_len)
-        return it_fail(err, INTACT_E_SHAPE, j->m[1]->path, "its first output has %zu values per sample, that of %s %zu; only networks with the same outputs compare", w->b.out_len,
-                       j->m[0]->path, w->a.out_len);
+    if (w->a.outs[0].len != w->b.outs[0].len)
+        return it_fail(err, INTACT_E_SHAPE, j->m[1]->path, "its first output has %zu values per sample, that of %s %zu; only networks with the same outputs compare",
+                       w->b.outs[0].len, j->m[0]->path, w->a.outs[0].len);
     return INTACT_OK;
 }
 
@@ -85,12 +129,29 @@ static intact_status compare_unit(void *arg, uint32_t u, uint32_t thread, uint64
     IT_TRY(run_pair(w, j, u, &b, err));
     *steps = b.len + b.skipped;
     w->skipped += b.skipped;
-    size_t n = w->a.out_len;
+    size_t n = w->a.outs[0].len;
     for (uint32_t i = 0; i < b.len; i++) {
-        score_pair(w, w->a.out_real + i * n, w->b.out_real + i * n, n, b.label[i]);
-        add_noise(&j->out[u], w->a.out_real + i * n, w->b.out_real + i * n, n);
+        const float *ya = w->a.outs[0].real + i * n, *yb = w->b.outs[0].real + i * n;
+        const char *sample = it_dataset_name(j->s[0].data, b.sample[i]);
+        IT_TRY(it_check_answer(j->m[0], sample, ya, n, err));
+        IT_TRY(it_check_answer(j->m[1], sample, yb, n, err));
+        score_pair(w, ya, yb, n, b.label[i]);
+        add_noise(&j->out[u], ya, yb, n);
     }
     return INTACT_OK;
+}
+
+static const char *tap_of(const compare_job *j, int side) { return j->tap[side][0] ? j->tap[side] : NULL; }
+
+/* An integer program ends where a Softmax was left out: a float network on the other side is read at that very value. */
+static void find_taps(compare_job *j)
+{
+    for (int side = 0; side < 2; side++) {
+        intact_port p;
+        const intact_model *other = j->m[1 - side];
+        if (j->m[side]->kind == INTACT_MODEL_FLOAT && other->program && intact_program_output(other->program, 0, &p) == INTACT_OK)
+            memcpy(j->tap[side], p.name, sizeof p.name);
+    }
 }
 
 static intact_status compare_worker_open(compare_worker *w, const compare_job *j, intact_error *err)
@@ -103,8 +164,8 @@ static intact_status compare_worker_open(compare_worker *w, const compare_job *j
     w->flo_b = it_alloc_new(al, nb * sizeof(float));
     if (!w->pix_a || !w->pix_b || !w->flo_a || !w->flo_b)
         return it_fail_nomem(err, "comparison", (na + nb) * 5);
-    IT_TRY(it_runner_open(&w->a, j->m[0], &j->s[0].feed, NULL, NULL, err));
-    return it_runner_open(&w->b, j->m[1], &j->s[1].feed, NULL, NULL, err);
+    IT_TRY(it_runner_open(&w->a, j->m[0], tap_of(j, 0), NULL, NULL, err));
+    return it_runner_open(&w->b, j->m[1], tap_of(j, 1), NULL, NULL, err);
 }
 
 static void compare_worker_close(compare_worker *w, const compare_job *j)
@@ -135,7 +196,7 @@ static void record_a(void *user, const char *name, const float *x, size_t n)
     layer_state *s = user;
     kept *k = NULL;
     for (size_t i = 0; i < s->kept.len && !k; i++)
-        if (strcmp(s->kept.items[i].name, name) == 0)
+        if (strncmp(s->kept.items[i].name, name, sizeof s->kept.items[i].name - 1) == 0)
             k = &s->kept.items[i];
     if (!k) {
         if (!IT_VEC_ROOM(s->alloc, s->kept)) {
@@ -165,12 +226,12 @@ static void record_b(void *user, const char *name, const float *x, size_t n)
     layer_state *s = user;
     const kept *k = NULL;
     for (size_t i = 0; i < s->kept.len && !k; i++)
-        if (strcmp(s->kept.items[i].name, name) == 0)
+        if (strncmp(s->kept.items[i].name, name, sizeof s->kept.items[i].name - 1) == 0)
             k = &s->kept.items[i];
     if (!k || k->n != n || k->stamp != s->stamp)
         return;
     size_t row = 0;
-    while (row < s->rows.len && strcmp(s->rows.items[row].name, name) != 0)
+    while (row < s->rows.len && strncmp(s->rows.items[row].name, name, sizeof s->rows.items[row].name - 1) != 0)
         row++;
     if (row == s->rows.len) {
         if (!IT_VEC_ROOM(s->alloc, s->rows) || !IT_VEC_ROOM(s->alloc, s->noise)) {
@@ -191,15 +252,13 @@ static intact_status layer_samples(layer_state *s, const compare_job *j, uint64_
     it_runner_close(&w.a);
     it_runner_close(&w.b);
     if (st == INTACT_OK)
-        st = it_runner_open(&w.a, j->m[0], &j->s[0].feed, record_a, s, err);
+        st = it_runner_open(&w.a, j->m[0], tap_of(j, 0), record_a, s, err);
     if (st == INTACT_OK)
-        st = it_runner_open(&w.b, j->m[1], &j->s[1].feed, record_b, s, err);
+        st = it_runner_open(&w.b, j->m[1], tap_of(j, 1), record_b, s, err);
     const it_feed *fa = &j->s[0].feed, *fb = &j->s[1].feed;
     for (uint32_t u = 0; st == INTACT_OK && *done < want && (size_t)u * IT_FEED_BATCH < fa->len; u++) {
-        it_batch a, b;
-        st = it_feed_batch(fa, (size_t)u * IT_FEED_BATCH, w.pix_a, w.a.wants_floats ? w.flo_a : NULL, &a, err);
-        if (st == INTACT_OK)
-            st = it_feed_batch(fb, (size_t)u * IT_FEED_BATCH, w.pix_b, w.b.wants_floats ? w.flo_b : NULL, &b, err);
+        it_batch a;
+        st = read_pair(&w, j, (size_t)u * IT_FEED_BATCH, &a, err);
         for (uint32_t i = 0; st == INTACT_OK && i < a.len && *done < want; i++, (*done)++) {
             s->stamp++;
             st = it_runner_run(&w.a, fa, w.pix_a + i * fa->elements, w.flo_a + i * fa->elements, 1, err);
@@ -239,7 +298,7 @@ static intact_status compare_layers(intact_ctx *c, const compare_job *j, uint64_
 
 static void sum_workers(const compare_job *j, uint32_t threads, intact_compare_result *out)
 {
-    uint64_t same = 0, right_a = 0, right_b = 0;
+    uint64_t same = 0, right_a = 0, right_b = 0, top5_a = 0, top5_b = 0;
     noise z = {0};
     for (uint32_t t = 0; t < threads; t++) {
         const compare_worker *w = &j->workers[t];
@@ -251,6 +310,8 @@ static void sum_workers(const compare_job *j, uint32_t threads, intact_compare_r
         same += w->same;
         right_a += w->right_a;
         right_b += w->right_b;
+        top5_a += w->top5_a;
+        top5_b += w->top5_b;
     }
     for (uint32_t u = 0; u < j->units; u++) {
         z.signal += j->out[u].signal;
@@ -260,8 +321,10 @@ static void sum_workers(const compare_job *j, uint32_t threads, intact_compare_r
     out->agreement = out->n ? (double)same / (double)out->n : 0;
     out->top1_a = (double)right_a / n;
     out->top1_b = (double)right_b / n;
+    out->top5_a = (double)top5_a / n;
+    out->top5_b = (double)top5_b / n;
     out->loss = d / n;
-    out->loss_error = sqrt((double)(out->only_a + out->only_b) - d * d / n) / n;
+    out->loss_standard_error = sqrt((double)(out->only_a + out->only_b) - d * d / n) / n;
     out->output_sqnr_db = ratio_db(&z);
 }
 
@@ -276,8 +339,10 @@ intact_status intact_compare(intact_ctx *c, const intact_model *a, const intact_
     char stored[256]; /* preprocessing that one side's program stores serves the other side too */
     if (!d->preprocess && a->kind != b->kind && it_meta_string(a->program ? a->program : b->program, "preprocess", stored, sizeof stored))
         db.preprocess = stored;
+    find_taps(&j);
     IT_TRY(it_source_open(&j.s[0], a, &db, err));
     intact_status st = it_source_open(&j.s[1], b, &db, err);
+    j.s[1].feed.on_skip = NULL; /* told once */
     j.workers = it_alloc_zero(c->alloc, threads * sizeof(compare_worker));
     j.units = (uint32_t)((j.s[0].feed.len + IT_FEED_BATCH - 1) / IT_FEED_BATCH);
     j.out = it_alloc_zero(c->alloc, j.units * sizeof *j.out);

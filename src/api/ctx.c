@@ -23,8 +23,13 @@ intact_status intact_ctx_new(const intact_ctx_options *o, intact_ctx **out, inta
     uint32_t threads = c->opt.threads ? c->opt.threads : cpus < 1 ? 1 : (uint32_t)cpus;
     if (threads > 1024)
         threads = 1024;
+    if (pthread_mutex_init(&c->log_lock, NULL) != 0) {
+        it_alloc_free(a, c, sizeof *c);
+        return it_fail(err, INTACT_E_NOMEM, "context", "the system refused a mutex");
+    }
     intact_status st = it_pool_new(a, threads, &c->pool, err);
     if (st != INTACT_OK) {
+        pthread_mutex_destroy(&c->log_lock);
         it_alloc_free(a, c, sizeof *c);
         return st;
     }
@@ -37,6 +42,7 @@ void intact_ctx_free(intact_ctx *c)
     if (!c)
         return;
     it_pool_free(c->pool);
+    pthread_mutex_destroy(&c->log_lock);
     it_alloc_free(c->alloc, c, sizeof *c);
 }
 
@@ -49,7 +55,9 @@ void it_log(const intact_ctx *c, intact_log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&c->log_lock);
     c->opt.log(c->opt.user, level, text);
+    pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&c->log_lock);
 }
 
 it_job it_api_job(const intact_ctx *c) { return (it_job){.pool = c->pool, .progress = c->opt.progress, .user = c->opt.user}; }

@@ -34,10 +34,11 @@ static bool in_top(const float *x, size_t n, uint32_t k, int32_t label)
 
 static intact_status score(eval_worker *w, const it_feed *f, const it_batch *b, intact_error *err)
 {
-    size_t n = w->runner.out_len;
+    size_t n = w->runner.outs[0].len;
     for (uint32_t i = 0; i < b->len; i++) {
-        const float *y = w->runner.out_real + i * n;
+        const float *y = w->runner.outs[0].real + i * n;
         const char *where = it_dataset_name(f->data, b->sample[i]);
+        IT_TRY(it_check_answer(w->runner.m, where, y, n, err));
         if (b->label[i] < 0)
             return it_fail(err, INTACT_E_DATA, where, "has no label; accuracy needs one per sample");
         if (n > 1 && (size_t)b->label[i] >= n)
@@ -76,7 +77,7 @@ static intact_status eval_worker_open(eval_worker *w, const eval_job *j, intact_
     w->floats = it_alloc_new(j->m->ctx->alloc, batch * sizeof(float));
     if (!w->pixels || !w->floats)
         return it_fail_nomem(err, "evaluation", batch * 5);
-    return it_runner_open(&w->runner, j->m, j->feed, NULL, NULL, err);
+    return it_runner_open(&w->runner, j->m, NULL, NULL, NULL, err);
 }
 
 static void eval_worker_close(eval_worker *w, const eval_job *j)
@@ -103,11 +104,11 @@ static intact_status sum_up(const eval_job *j, uint32_t threads, intact_eval_res
     if (out->n == 0)
         return it_fail(err, INTACT_E_DATA, "evaluation", "none of the %llu samples could be read; first: %s", (unsigned long long)out->skipped, why);
     if (out->skipped)
-        it_log(j->m->ctx, INTACT_LOG_WARNING, "%llu unreadable samples were skipped; first: %s", (unsigned long long)out->skipped, why);
+        it_log(j->m->ctx, INTACT_LOG_WARNING, "%llu unreadable samples were skipped", (unsigned long long)out->skipped);
     double n = (double)out->n;
     out->top1 = (double)out->right1 / n;
     out->top5 = (double)out->right5 / n;
-    out->top1_error = sqrt(out->top1 * (1 - out->top1) / n);
+    out->top1_standard_error = sqrt(out->top1 * (1 - out->top1) / n);
     return INTACT_OK;
 }
 

@@ -195,6 +195,7 @@ static intact_status integer_info(intact_ctx *c, const intact_model *m, intact_i
         put(l->kernel, sizeof l->kernel, s.kernel);
         shape_text(l->shape, sizeof l->shape, s.out_rank, dims);
         l->macs = s.macs;
+        l->weight_bits = s.weight_bits;
         count_op(out, s.kind, 1);
     }
     const char *meta = intact_program_meta(m->program);

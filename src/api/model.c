@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* model.c: opens a network file, float or integer by its first bytes. */
-#include <stdio.h>
 #include <string.h>
 
 #include "api/api.h"
+#include "base/file.h"
 #include "format/format.h"
 #include "pass/pass.h"
 
@@ -24,19 +24,12 @@ intact_status it_api_read(const intact_ctx *c, const char *path, it_graph *g, in
 
 static intact_status is_program(const char *path, bool *yes, intact_error *err)
 {
-    char magic[4] = {0};
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return it_fail(err, INTACT_E_IO, path, "cannot be opened: %m");
-    size_t n = fread(magic, 1, sizeof magic, f);
-    bool bad = ferror(f);
-    fclose(f);
-    if (bad)
-        return it_fail(err, INTACT_E_IO, path, "cannot be read; a network file (.onnx or .itm) is needed");
-    if (n == 0)
-        return it_fail(err, INTACT_E_FORMAT, path, "the file is empty; a network file (.onnx or .itm) is needed");
-    *yes = n == sizeof magic && memcmp(magic, "ITM", 3) == 0;
-    return INTACT_OK;
+    it_map map; /* refuses folders, devices and pipes, which a plain open might wait for */
+    IT_TRY(it_map_open(path, &map, err));
+    size_t len = map.len;
+    *yes = len >= 4 && memcmp(map.data, "ITM", 3) == 0;
+    it_map_close(&map);
+    return len ? INTACT_OK : it_fail(err, INTACT_E_FORMAT, path, "the file is empty; a network file (.onnx or .itm) is needed");
 }
 
 intact_status intact_model_open(intact_ctx *c, const char *path, intact_cpu cpu, intact_model **out, intact_error *err)
@@ -90,6 +83,8 @@ intact_status it_model_input(const intact_model *m, uint32_t *rank, int64_t dims
         if (m->g.inputs.len != 1 || v->t.type != IT_F32 || v->t.rank < 1)
             return it_fail(err, INTACT_E_UNSUPPORTED, m->path, "the network has %zu inputs, the first of type %s; data sets feed networks with one float32 input", m->g.inputs.len,
                            it_type_name(v->t.type));
+        if (v->declared_rank > 0 && v->declared[0] > 1)
+            return it_fail(err, INTACT_E_UNSUPPORTED, m->path, "the input's batch is fixed at %lld; export the network with a symbolic batch or with 1", (long long)v->declared[0]);
         *rank = (uint32_t)v->t.rank;
         memcpy(dims, v->t.dim, sizeof v->t.dim);
         return INTACT_OK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* predict.c: one image, or an array of inputs, through a network. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -11,11 +12,14 @@ static bool is_npy(const char *path)
     return n > 4 && strcmp(path + n - 4, ".npy") == 0;
 }
 
-static intact_status write_outputs(const intact_model *m, const char *path, const float *y, size_t samples, size_t per, intact_error *err)
+/* y.npy, y.1.npy, y.2.npy, ... */
+static void output_path(char *buf, size_t cap, const char *path, uint32_t k)
 {
-    uint64_t dim[2] = {samples, per};
-    (void)m;
-    return it_npy_write(path, 'f', 4, 2, dim, y, err);
+    size_t stem = strlen(path) - (is_npy(path) ? 4 : 0);
+    if (k == 0)
+        snprintf(buf, cap, "%s", path);
+    else
+        snprintf(buf, cap, "%.*s.%u%s", (int)stem, path, k, path + stem);
 }
 
 static intact_status keep_top(intact_ctx *c, const float *y, size_t per, uint32_t top, intact_predict_result *out, intact_error *err)
@@ -55,8 +59,8 @@ typedef struct predict_job {
     it_runner runner;
     uint8_t *pixels;
     float *floats;
-    float *all;
-    size_t all_bytes, batch;
+    struct { float *data; size_t bytes; } *all; /* [outputs]: every sample's values, when they are to be written */
+    size_t batch;
 } predict_job;
 
 static intact_status open_input(predict_job *j, intact_ctx *c, const intact_model *m, const char *input, const char *preprocess, intact_error *err)
@@ -82,25 +86,56 @@ static intact_status open_input(predict_job *j, intact_ctx *c, const intact_mode
     return it_feed_open(&j->feed, c->alloc, j->data, &pre, NULL, j->data->len, 0, rank, dims, err);
 }
 
+/* Room for every sample's values of one output, once its size is known. */
+static intact_status all_room(predict_job *j, uint32_t k, intact_error *err)
+{
+    size_t bytes;
+    if (j->all[k].data)
+        return INTACT_OK;
+    if (!it_mul_size(j->feed.len, j->runner.outs[k].len * sizeof(float), &bytes))
+        return it_fail(err, INTACT_E_NOMEM, "output", "%zu samples of %zu values do not fit into memory", j->feed.len, j->runner.outs[k].len);
+    j->all[k].data = it_alloc_new(j->runner.m->ctx->alloc, bytes);
+    j->all[k].bytes = bytes;
+    return j->all[k].data ? INTACT_OK : it_fail_nomem(err, "output", bytes);
+}
+
+static intact_status write_outputs(const predict_job *j, const char *path, intact_error *err)
+{
+    for (uint32_t k = 0; k < j->runner.outs_len; k++) {
+        const it_answer *o = &j->runner.outs[k];
+        uint64_t dim[INTACT_RANK_MAX] = {j->feed.len};
+        char name[4096];
+        for (uint32_t i = 0; i < o->rank && i + 1 < INTACT_RANK_MAX; i++)
+            dim[i + 1] = o->dim[i];
+        output_path(name, sizeof name, path, k);
+        IT_TRY(it_npy_write(name, 'f', 4, o->rank + 1, dim, j->all[k].data, err));
+    }
+    return INTACT_OK;
+}
+
 static intact_status run_all(predict_job *j, intact_ctx *c, const char *output, uint32_t top, intact_predict_result *out, intact_error *err)
 {
+    out->outputs = j->runner.outs_len;
+    if (output) {
+        j->all = it_alloc_zero(c->alloc, j->runner.outs_len * sizeof *j->all);
+        if (!j->all)
+            return it_fail_nomem(err, output, j->runner.outs_len * sizeof *j->all);
+    }
     for (size_t at = 0; at < j->feed.len; at += IT_FEED_BATCH) {
         it_batch b;
         IT_TRY(it_feed_batch(&j->feed, at, j->pixels, j->floats, &b, err));
         if (b.skipped)
             return it_fail(err, INTACT_E_DATA, "input", "%s", b.skipped_why);
         IT_TRY(it_runner_run(&j->runner, &j->feed, j->pixels, j->floats, b.len, err));
-        size_t per = j->runner.out_len;
-        IT_TRY(keep_top(c, j->runner.out_real, per, top, out, err));
-        if (output && !j->all) {
-            if (!it_mul_size(j->feed.len, per * sizeof(float), &j->all_bytes) || !(j->all = it_alloc_new(c->alloc, j->all_bytes)))
-                return it_fail_nomem(err, output, j->all_bytes);
+        IT_TRY(keep_top(c, j->runner.outs[0].real, j->runner.outs[0].len, top, out, err));
+        for (uint32_t k = 0; output && k < j->runner.outs_len; k++) {
+            const it_answer *o = &j->runner.outs[k];
+            IT_TRY(all_room(j, k, err));
+            memcpy(j->all[k].data + at * o->len, o->real, b.len * o->len * sizeof(float));
         }
-        if (output)
-            memcpy(j->all + at * per, j->runner.out_real, b.len * per * sizeof(float));
         out->samples += b.len;
     }
-    return output ? write_outputs(j->runner.m, output, j->all, j->feed.len, j->runner.out_len, err) : INTACT_OK;
+    return output ? write_outputs(j, output, err) : INTACT_OK;
 }
 
 intact_status intact_predict(intact_ctx *c, const intact_model *m, const char *input, const char *preprocess, const char *output, uint32_t top, intact_predict_result *out,
@@ -114,14 +149,17 @@ intact_status intact_predict(intact_ctx *c, const intact_model *m, const char *i
         j.batch = IT_FEED_BATCH * j.feed.elements;
         j.pixels = it_alloc_new(c->alloc, j.batch);
         j.floats = it_alloc_new(c->alloc, j.batch * sizeof(float));
-        st = j.pixels && j.floats ? it_runner_open(&j.runner, m, &j.feed, NULL, NULL, err) : it_fail_nomem(err, input, j.batch * 5);
+        st = j.pixels && j.floats ? it_runner_open(&j.runner, m, NULL, NULL, NULL, err) : it_fail_nomem(err, input, j.batch * 5);
     }
     if (st == INTACT_OK)
         st = run_all(&j, c, output, top, out, err);
+    uint32_t outs = j.runner.outs_len;
     it_runner_close(&j.runner);
+    for (uint32_t k = 0; j.all && k < outs; k++)
+        it_alloc_free(c->alloc, j.all[k].data, j.all[k].bytes);
+    it_alloc_free(c->alloc, j.all, outs * sizeof *j.all);
     it_alloc_free(c->alloc, j.pixels, j.batch);
     it_alloc_free(c->alloc, j.floats, j.batch * sizeof(float));
-    it_alloc_free(c->alloc, j.all, j.all_bytes);
     it_feed_close(&j.feed);
     if (j.data == &j.single)
         it_arena_release(&j.single.arena);

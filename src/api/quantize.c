@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "api/api.h"
 #include "base/file.h"
@@ -113,7 +114,7 @@ static intact_status calibrate(quantize_job *q, intact_error *err)
     it_job job = it_api_job(q->c);
     IT_TRY(it_ptq_collect(&q->groups, &q->m.g, &q->src.feed, &job, &cr, err));
     if (cr.skipped)
-        it_log(q->c, INTACT_LOG_WARNING, "%llu unreadable samples were skipped; first: %s", (unsigned long long)cr.skipped, cr.skipped_why);
+        it_log(q->c, INTACT_LOG_WARNING, "%llu unreadable samples were skipped", (unsigned long long)cr.skipped);
     q->out->samples = cr.samples;
     q->out->skipped = cr.skipped;
     IT_TRY(it_graph_infer(&q->m.g, 1, NULL, err));
@@ -136,6 +137,25 @@ static void pixel_map(const quantize_job *q, it_pixel_map *px, uint8_t table[4][
     }
 }
 
+/* JSON holds UTF-8; other bytes of a file or layer name become '?'. */
+static json_t *text_json(const char *s)
+{
+    char safe[1024];
+    json_t *j = json_string(s);
+    size_t i = 0;
+    for (; !j && s[i] && i + 1 < sizeof safe; i++)
+        safe[i] = (unsigned char)s[i] < 0x80 ? s[i] : '?';
+    safe[i] = 0;
+    return j ? j : json_string(safe);
+}
+
+static json_t *note_json(const it_note *n)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s: %s", n->layer, n->text);
+    return text_json(text);
+}
+
 static char *provenance(const quantize_job *q)
 {
     char pre[256], method[64];
@@ -144,11 +164,11 @@ static char *provenance(const quantize_job *q)
     const char *slash = strrchr(q->model_path, '/');
     json_t *notes = json_array();
     for (size_t i = 0; notes && i < q->lower.notes.len; i++)
-        json_array_append_new(notes, json_sprintf("%s: %s", q->lower.notes.items[i].layer, q->lower.notes.items[i].text));
-    json_t *root = json_pack("{s:s, s:{s:s, s:s}, s:{s:s, s:I, s:I}, s:{s:s, s:b, s:b, s:i, s:i, s:s}, s:o}", "intact", INTACT_VERSION_STRING, "model", "file",
-                             slash ? slash + 1 : q->model_path, "sha256", q->model_sha, "calibration", "sha256", q->calib_sha, "samples", (json_int_t)q->out->samples, "seed",
+        json_array_append_new(notes, note_json(&q->lower.notes.items[i]));
+    json_t *root = json_pack("{s:s, s:{s:o, s:s}, s:{s:s, s:I, s:I}, s:{s:s, s:b, s:b, s:i, s:i, s:o}, s:o}", "intact", INTACT_VERSION_STRING, "model", "file",
+                             text_json(slash ? slash + 1 : q->model_path), "sha256", q->model_sha, "calibration", "sha256", q->calib_sha, "samples", (json_int_t)q->out->samples, "seed",
                              (json_int_t)q->o->seed, "quantization", "method", method, "symmetric_activations", q->ptq.symmetric_acts, "per_tensor_weights",
-                             q->ptq.per_tensor_weights, "weight_bits", q->ptq.weight_bits, "activation_bits", q->ptq.act_bits, "keep8", q->ptq.keep8, "notes", notes);
+                             q->ptq.per_tensor_weights, "weight_bits", q->ptq.weight_bits, "activation_bits", q->ptq.act_bits, "keep8", text_json(q->ptq.keep8), "notes", notes);
     if (root && !q->src.feed.arrays)
         json_object_set_new(root, "preprocess", json_string(pre));
     char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
@@ -237,11 +257,25 @@ static intact_status report_notes(quantize_job *q, intact_error *err)
     return INTACT_OK;
 }
 
+/* The same file under two names counts too. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static intact_status run_steps(quantize_job *q, intact_error *err)
 {
+    if (same_file(q->model_path, q->o->output))
+        return it_fail(err, INTACT_E_ARG, q->o->output, "is the float network itself; the integer program needs another file");
     IT_TRY(file_sha256(q->model_path, q->model_sha, err));
-    if (!q->o->keep_softmax && it_lower_drop_softmax(&q->m.g))
+    uint32_t rank;
+    int64_t dims[INTACT_RANK_MAX];
+    IT_TRY(it_model_input(&q->m, &rank, dims, err));
+    if (!q->o->keep_softmax && it_lower_drop_softmax(&q->m.g)) {
+        it_log(q->c, INTACT_LOG_INFO, "the Softmax at the network's end is left out: the order of the answers is the same (--keep-softmax keeps it)");
         IT_TRY(it_graph_infer(&q->m.g, 1, NULL, err));
+    }
     IT_TRY(it_ptq_check_keep(&q->m.g, &q->ptq, err));
     IT_TRY(open_calibration(q, err));
     IT_TRY(calibrate(q, err));

@@ -36,10 +36,14 @@ static const float *to_runtime_order(it_runner *r, const it_tensor *t, size_t n)
     return to;
 }
 
+static intact_status keep_output(it_runner *r, uint32_t k, const it_tensor *y, size_t at, size_t samples, intact_error *err);
+
 static intact_status float_hook(void *user, const it_value *v, const it_tensor *t, intact_error *err)
 {
     it_runner *r = user;
-    if (t->type != IT_F32)
+    if (v == r->tap)
+        IT_TRY(keep_output(r, 0, t, r->tap_at, (size_t)t->dim[0], err));
+    if (t->type != IT_F32 || !r->record)
         return INTACT_OK;
     size_t n = (size_t)it_tensor_len(t);
     const float *x = to_runtime_order(r, t, n);
@@ -77,6 +81,38 @@ static void integer_probe(void *user, uint32_t step, const void *data, size_t by
 
 /* ---- life ---- */
 
+static intact_status out_room(it_runner *r, it_answer *o, size_t len, intact_error *err)
+{
+    size_t floats = len * IT_FEED_BATCH;
+    if (floats > o->cap) {
+        float *p = it_alloc_grow(r->m->ctx->alloc, o->real, o->cap * sizeof *p, floats * sizeof *p);
+        if (!p)
+            return it_fail_nomem(err, r->m->path, floats * sizeof *p);
+        o->real = p;
+        o->cap = floats;
+    }
+    o->len = len;
+    return INTACT_OK;
+}
+
+static intact_status outs_new(it_runner *r, uint32_t len, intact_error *err)
+{
+    r->outs = it_alloc_zero(r->m->ctx->alloc, len * sizeof *r->outs);
+    if (!r->outs)
+        return it_fail_nomem(err, r->m->path, len * sizeof *r->outs);
+    r->outs_len = len;
+    return INTACT_OK;
+}
+
+/* (1,H,W,C) as the program has it to (C,H,W). */
+static void out_dims(it_answer *o, const intact_port *p)
+{
+    memcpy(o->name, p->name, sizeof o->name);
+    o->rank = p->rank ? p->rank - 1 : 0;
+    for (uint32_t i = 1; i < p->rank; i++)
+        o->dim[p->rank >= 3 ? i % (p->rank - 1) : i - 1] = p->dims[i];
+}
+
 static intact_status open_integer(it_runner *r, intact_error *err)
 {
     const intact_alloc *a = r->m->ctx->alloc;
@@ -86,38 +122,45 @@ static intact_status open_integer(it_runner *r, intact_error *err)
     if (info.inputs_len != 1)
         return it_fail(err, INTACT_E_UNSUPPORTED, r->m->path, "the program has %u inputs; data sets feed programs with one", info.inputs_len);
     IT_TRY(intact_program_input(r->m->program, 0, &r->in));
-    IT_TRY(intact_program_output(r->m->program, 0, &r->out));
     r->wants_pixels = r->in.is_pixels;
     r->wants_floats = !r->in.is_pixels;
     r->codes_bytes = r->in.bytes;
     r->codes = it_alloc_new(a, r->codes_bytes);
-    for (uint32_t i = 0; i < info.outputs_len; i++) { /* every output needs room; the first one lies in front */
-        intact_port p;
-        IT_TRY(intact_program_output(r->m->program, i, &p));
-        r->raw_bytes += it_round_up(p.bytes, IT_ALIGN);
+    IT_TRY(outs_new(r, info.outputs_len, err));
+    r->ports = it_alloc_zero(a, info.outputs_len * sizeof *r->ports);
+    if (!r->codes || !r->ports)
+        return it_fail_nomem(err, r->m->path, r->codes_bytes);
+    for (uint32_t i = 0; i < info.outputs_len; i++) {
+        intact_port *p = &r->ports[i];
+        IT_TRY(intact_program_output(r->m->program, i, p));
+        r->raw_bytes += it_round_up(p->bytes, IT_ALIGN);
+        IT_TRY(out_room(r, &r->outs[i], p->bytes / intact_type_bytes(p->type), err));
+        out_dims(&r->outs[i], p);
     }
     r->raw = it_alloc_new(a, r->raw_bytes);
-    r->out_len = r->out.bytes / intact_type_bytes(r->out.type);
-    r->out_cap = r->out_len * IT_FEED_BATCH;
-    r->out_real = it_alloc_new(a, r->out_cap * sizeof(float));
-    if (!r->codes || !r->raw || !r->out_real)
-        return it_fail_nomem(err, r->m->path, r->codes_bytes + r->raw_bytes);
+    if (!r->raw)
+        return it_fail_nomem(err, r->m->path, r->raw_bytes);
     return intact_session_new(r->m->program, &so, &r->session, err);
 }
 
-intact_status it_runner_open(it_runner *r, const intact_model *m, const it_feed *f, void (*record)(void *, const char *, const float *, size_t), void *user,
-                             intact_error *err)
+static intact_status open_float(it_runner *r, const char *tap, intact_error *err)
 {
-    (void)f;
+    const it_graph *g = &r->m->g;
+    r->wants_floats = true;
+    IT_TRY(outs_new(r, (uint32_t)g->outputs.len, err));
+    for (uint32_t i = 0; i < r->outs_len; i++)
+        strncpy(r->outs[i].name, g->outputs.items[i]->name, sizeof r->outs[i].name - 1);
+    r->tap = tap ? it_graph_find(g, tap) : NULL;
+    if (r->tap && r->tap == g->outputs.items[0])
+        r->tap = NULL;
+    it_exec_options eo = {r->record || r->tap ? float_hook : NULL, r};
+    return it_exec_new(g, &eo, &r->exec, err);
+}
+
+intact_status it_runner_open(it_runner *r, const intact_model *m, const char *tap, void (*record)(void *, const char *, const float *, size_t), void *user, intact_error *err)
+{
     *r = (it_runner){.m = m, .record = record, .record_user = user};
-    intact_status st;
-    if (m->kind == INTACT_MODEL_INTEGER) {
-        st = open_integer(r, err);
-    } else {
-        it_exec_options eo = {record ? float_hook : NULL, r};
-        r->wants_floats = true;
-        st = it_exec_new(&m->g, &eo, &r->exec, err);
-    }
+    intact_status st = m->kind == INTACT_MODEL_INTEGER ? open_integer(r, err) : open_float(r, tap, err);
     if (st != INTACT_OK)
         it_runner_close(r);
     return st;
@@ -132,28 +175,40 @@ void it_runner_close(it_runner *r)
     intact_session_free(r->session);
     it_alloc_free(a, r->codes, r->codes_bytes);
     it_alloc_free(a, r->raw, r->raw_bytes);
-    it_alloc_free(a, r->out_real, r->out_cap * sizeof(float));
+    it_alloc_free(a, r->ports, r->outs_len * sizeof *r->ports);
+    for (uint32_t i = 0; i < r->outs_len; i++)
+        it_alloc_free(a, r->outs[i].real, r->outs[i].cap * sizeof(float));
+    it_alloc_free(a, r->outs, r->outs_len * sizeof *r->outs);
     it_alloc_free(a, r->scratch, r->scratch_cap * sizeof(float));
     *r = (it_runner){0};
 }
 
+intact_status it_check_answer(const intact_model *m, const char *sample, const float *x, size_t n, intact_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return it_fail(err, INTACT_E_DATA, sample, "output %zu of %s is %g; an answer needs finite numbers (are the weights, or is the preprocessing, broken?)", i, m->path, (double)x[i]);
+    return INTACT_OK;
+}
+
 /* ---- running ---- */
 
-static intact_status keep_output(it_runner *r, const it_tensor *y, size_t at, size_t samples, intact_error *err)
+static intact_status keep_output(it_runner *r, uint32_t k, const it_tensor *y, size_t at, size_t samples, intact_error *err)
 {
+    it_answer *o = &r->outs[k];
     size_t len = (size_t)it_tensor_len(y), per = samples ? len / samples : 0;
-    if (per == 0 || per * samples != len)
-        return it_fail(err, INTACT_E_SHAPE, r->m->path, "the first output has %zu elements for %zu samples; the batch must be its first dimension", len, samples);
-    if (r->out_cap < per * IT_FEED_BATCH) {
-        float *p = it_alloc_grow(r->m->ctx->alloc, r->out_real, r->out_cap * sizeof *p, per * IT_FEED_BATCH * sizeof *p);
-        if (!p)
-            return it_fail_nomem(err, r->m->path, per * IT_FEED_BATCH * sizeof *p);
-        r->out_real = p;
-        r->out_cap = per * IT_FEED_BATCH;
+    if (per == 0 || per * samples != len || y->rank < 1 || (size_t)y->dim[0] != samples)
+        return it_fail(err, INTACT_E_SHAPE, r->m->path, "output %s has %zu elements for %zu samples; the batch must be its first dimension", o->name, len, samples);
+    IT_TRY(out_room(r, o, per, err));
+    o->rank = (uint32_t)y->rank - 1;
+    for (uint32_t i = 0; i < o->rank; i++)
+        o->dim[i] = (uint64_t)y->dim[i + 1];
+    size_t c_len = y->layout == IT_NHWC ? (size_t)y->dim[1] : 1, area = per / c_len;
+    for (size_t i = 0; i < len; i++) { /* i counts in the tensor's own order */
+        float v = y->type == IT_F32 ? ((const float *)y->data)[i] : (float)it_tensor_get(y, (int64_t)i);
+        size_t in = i % per, to = c_len == 1 ? in : in % c_len * area + in / c_len;
+        o->real[(at + i / per) * per + to] = v;
     }
-    r->out_len = per;
-    for (size_t i = 0; i < len; i++)
-        r->out_real[at * per + i] = y->type == IT_F32 ? ((const float *)y->data)[i] : (float)it_tensor_get(y, (int64_t)i);
     return INTACT_OK;
 }
 
@@ -162,15 +217,15 @@ static intact_status run_float(it_runner *r, const it_feed *f, const float *floa
     const it_value *x = r->m->g.inputs.items[0];
     bool fixed = x->declared_rank > 0 && x->declared[0] > 0; /* exported with a batch: that many at a time */
     uint32_t step = fixed ? 1 : r->record ? 1 : IT_FEED_BATCH;
-    if (fixed && x->declared[0] != 1)
-        return it_fail(err, INTACT_E_UNSUPPORTED, r->m->path, "the input's batch is fixed at %lld; export it with a symbolic batch or with 1", (long long)x->declared[0]);
     for (uint32_t at = 0; at < len; at += step) {
         it_tensor in = x->t;
         in.dim[0] = len - at < step ? len - at : step;
         in.layout = IT_PLAIN;
         in.data = (void *)(uintptr_t)(floats + at * f->elements);
+        r->tap_at = at;
         IT_TRY(it_exec_run(r->exec, &in, 1, err));
-        IT_TRY(keep_output(r, it_exec_output(r->exec, 0), at, (size_t)in.dim[0], err));
+        for (uint32_t k = r->tap ? 1 : 0; k < r->outs_len; k++)
+            IT_TRY(keep_output(r, k, it_exec_output(r->exec, k), at, (size_t)in.dim[0], err));
     }
     return INTACT_OK;
 }
@@ -191,19 +246,29 @@ static void quantize_input(const it_runner *r, const it_feed *f, const float *x)
         }
 }
 
+/* One sample's codes, channels last, to real values in ONNX order. */
+static void real_output(const intact_port *p, it_answer *o, const void *codes, size_t sample)
+{
+    size_t c_len = p->rank >= 3 ? p->dims[p->rank - 1] : 1, area = o->len / c_len;
+    const uint8_t *u8 = codes;
+    const int16_t *s16 = codes;
+    const int32_t *s32 = codes;
+    for (size_t i = 0; i < o->len; i++) {
+        int32_t q = p->type == INTACT_U8 ? u8[i] : p->type == INTACT_S16 ? s16[i] : s32[i];
+        size_t to = c_len == 1 ? i : i % c_len * area + i / c_len;
+        o->real[sample * o->len + to] = p->type == INTACT_S32 ? (float)q : p->scale * (float)(q - p->zero_point);
+    }
+}
+
 static intact_status run_integer(it_runner *r, const it_feed *f, const uint8_t *pixels, const float *floats, uint32_t len, intact_error *err)
 {
-    intact_program_info info;
-    intact_program_get_info(r->m->program, &info);
     void *out[64];
-    if (info.outputs_len > IT_LEN(out))
-        return it_fail(err, INTACT_E_UNSUPPORTED, r->m->path, "the program has %u outputs; at most %zu can be read", info.outputs_len, IT_LEN(out));
+    if (r->outs_len > IT_LEN(out))
+        return it_fail(err, INTACT_E_UNSUPPORTED, r->m->path, "the program has %u outputs; at most %zu can be read", r->outs_len, IT_LEN(out));
     size_t at = 0;
-    for (uint32_t i = 0; i < info.outputs_len; i++) {
-        intact_port p;
-        IT_TRY(intact_program_output(r->m->program, i, &p));
-        out[i] = (uint8_t *)r->raw + at;
-        at += it_round_up(p.bytes, IT_ALIGN);
+    for (uint32_t i = 0; i < r->outs_len; i++) {
+        out[i] = r->raw + at;
+        at += it_round_up(r->ports[i].bytes, IT_ALIGN);
     }
     for (uint32_t k = 0; k < len; k++) {
         const void *in = r->codes;
@@ -211,8 +276,9 @@ static intact_status run_integer(it_runner *r, const it_feed *f, const uint8_t *
             memcpy(r->codes, pixels + k * f->elements, f->elements);
         else
             quantize_input(r, f, floats + k * f->elements);
-        IT_TRY(intact_session_run(r->session, &in, 1, out, info.outputs_len, err));
-        codes_to_real(r->out.type, r->out.scale, r->out.zero_point, r->raw, r->out_len, r->out_real + k * r->out_len);
+        IT_TRY(intact_session_run(r->session, &in, 1, out, r->outs_len, err));
+        for (uint32_t i = 0; i < r->outs_len; i++)
+            real_output(&r->ports[i], &r->outs[i], out[i], k);
     }
     return r->record_failed ? it_fail_nomem(err, r->m->path, r->scratch_cap) : INTACT_OK;
 }

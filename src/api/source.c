@@ -2,9 +2,22 @@
 /* source.c: a data set opened for a model. */
 #include "api/api.h"
 
+#define SKIPS_TOLD 20
+
+/* Every unreadable sample is named, up to a point; the count follows at the end. */
+static void tell_skip(void *user, const char *place, const char *why)
+{
+    it_source *s = user;
+    uint32_t told = __atomic_fetch_add(&s->skips_told, 1, __ATOMIC_RELAXED);
+    if (told < SKIPS_TOLD)
+        it_log(s->ctx, INTACT_LOG_WARNING, "skipped %s: %s", place, why);
+    else if (told == SKIPS_TOLD)
+        it_log(s->ctx, INTACT_LOG_WARNING, "further unreadable samples are counted, not named");
+}
+
 intact_status it_source_open(it_source *s, const intact_model *m, const intact_data_options *d, intact_error *err)
 {
-    *s = (it_source){0};
+    *s = (it_source){.ctx = m->ctx};
     const intact_alloc *a = m->ctx->alloc;
     uint32_t rank;
     int64_t dims[INTACT_RANK_MAX];
@@ -19,6 +32,10 @@ intact_status it_source_open(it_source *s, const intact_model *m, const intact_d
     if (d->limit && d->limit < len)
         len = (size_t)d->limit;
     intact_status st = it_feed_open(&s->feed, a, s->data, &pre, NULL, len, d->label_offset, rank, dims, err);
+    s->feed.on_skip = tell_skip;
+    s->feed.on_skip_user = s;
+    if (st == INTACT_OK && !s->feed.arrays && !pre.given)
+        it_log(m->ctx, INTACT_LOG_INFO, "no preprocessing was given: pixels are fed as 0..1 (--preprocess changes that)");
     if (st == INTACT_OK && m->kind == INTACT_MODEL_INTEGER && s->feed.arrays) {
         intact_port in;
         st = intact_program_input(m->program, 0, &in);

@@ -76,6 +76,8 @@ void cli_interrupt_install(void);
 
 /* Output. */
 int cli_json(json_t *root);                          /* prints one object on a line and frees it; NULL is out of memory */
+json_t *cli_real(double v);                          /* null when v is not finite: JSON has no such number */
+json_t *cli_string(const char *s);                   /* bytes that are no UTF-8 become '?' */
 const char *cli_bytes(double n, char buf[32]);       /* "1.2 MiB" */
 const char *cli_count(double n, char buf[32]);       /* "41.2 M" */
 /* Prints rows (len * columns texts, row by row) aligned under the heads; a head that begins with '>' is right-aligned. */

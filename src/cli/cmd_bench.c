@@ -26,7 +26,7 @@ static int print_json(const intact_bench_result *b)
                              "p90_ms", b->p90_ms, "p99_ms", b->p99_ms, "runs", (json_int_t)b->runs, "load_ms", b->load_ms, "first_ms", b->first_ms, "macs", (json_int_t)b->macs);
     json_t *layers = b->layers_len ? json_array() : NULL;
     for (uint32_t i = 0; layers && i < b->layers_len; i++)
-        json_array_append_new(layers, json_pack("{s:s, s:s, s:s, s:I, s:f, s:f}", "name", b->layers[i].name, "kind", b->layers[i].kind, "kernel", b->layers[i].kernel, "macs",
+        json_array_append_new(layers, json_pack("{s:o, s:s, s:s, s:I, s:f, s:f}", "name", cli_string(b->layers[i].name), "kind", b->layers[i].kind, "kernel", b->layers[i].kernel, "macs",
                                                 (json_int_t)b->layers[i].macs, "median_us", b->layers[i].median_us, "share", b->layers[i].share));
     if (layers)
         json_object_set_new(root, "layers", layers);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_compare.c: intact compare: how far two networks agree, as a whole and layer by layer. */
-#include <math.h>
 #include <stdlib.h>
 
 #include "cli.h"
@@ -27,16 +26,15 @@ static const cli_option compare_table[] = {
     CLI_OPTION(compare_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level of integer programs"),
 };
 
-static json_t *decibel(double db) { return isfinite(db) ? json_real(db) : json_null(); } /* null: no difference at all, or no signal */
-
 static int print_json(const intact_compare_result *c)
 {
     json_t *layers = json_array();
     for (uint32_t i = 0; i < c->layers_len; i++)
-        json_array_append_new(layers, json_pack("{s:s, s:o, s:f}", "name", c->layers[i].name, "sqnr_db", decibel(c->layers[i].sqnr_db), "max_error", c->layers[i].max_error));
+        json_array_append_new(layers, json_pack("{s:o, s:o, s:o}", "name", cli_string(c->layers[i].name), "sqnr_db", cli_real(c->layers[i].sqnr_db), "max_error",
+                                                cli_real(c->layers[i].max_error)));
     return cli_json(json_pack("{s:I, s:I, s:f, s:I, s:f, s:f, s:I, s:I, s:f, s:f, s:o, s:I, s:o, s:f}", "n", (json_int_t)c->n, "skipped", (json_int_t)c->skipped, "agreement",
                               c->agreement, "labelled", (json_int_t)c->labelled, "top1_a", c->top1_a, "top1_b", c->top1_b, "only_a", (json_int_t)c->only_a, "only_b",
-                              (json_int_t)c->only_b, "loss", c->loss, "loss_error", c->loss_error, "output_sqnr_db", decibel(c->output_sqnr_db), "layer_samples",
+                              (json_int_t)c->only_b, "loss", c->loss, "loss_standard_error", c->loss_standard_error, "output_sqnr_db", cli_real(c->output_sqnr_db), "layer_samples",
                               (json_int_t)c->layer_samples, "layers", layers, "seconds", c->seconds));
 }
 
@@ -62,7 +60,7 @@ static void print_text(const intact_compare_result *c)
     printf("same answer     %.2f %% of %llu samples\n", 100 * c->agreement, (unsigned long long)c->n);
     if (c->labelled) {
         printf("top-1           %.2f %% and %.2f %% (%llu labelled)\n", 100 * c->top1_a, 100 * c->top1_b, (unsigned long long)c->labelled);
-        printf("loss            %.2f points, standard error %.2f (McNemar: right alone %llu and %llu)\n", 100 * c->loss, 100 * c->loss_error, (unsigned long long)c->only_a,
+        printf("loss            %+.2f points, standard error %.2f (McNemar: right alone %llu and %llu)\n", 100 * c->loss, 100 * c->loss_standard_error, (unsigned long long)c->only_a,
                (unsigned long long)c->only_b);
     }
     printf("output SQNR     %.1f dB\n", c->output_sqnr_db);

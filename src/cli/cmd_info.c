@@ -27,7 +27,7 @@ static json_t *io_json(const intact_io *list, uint32_t len)
         json_t *dims = json_array();
         for (uint32_t k = 0; k < list[i].rank; k++)
             json_array_append_new(dims, list[i].dims[k] < 0 ? json_string("N") : json_integer(list[i].dims[k]));
-        json_array_append_new(a, json_pack("{s:s, s:s, s:o, s:f, s:i, s:b}", "name", list[i].name, "type", list[i].type, "dims", dims, "scale", (double)list[i].scale, "zero_point",
+        json_array_append_new(a, json_pack("{s:o, s:s, s:o, s:f, s:i, s:b}", "name", cli_string(list[i].name), "type", list[i].type, "dims", dims, "scale", (double)list[i].scale, "zero_point",
                                            list[i].zero_point, "pixels", list[i].is_pixels));
     }
     return a;
@@ -57,8 +57,9 @@ static int print_json(const intact_info *in, bool layers)
     }
     json_t *list = layers ? json_array() : NULL;
     for (uint32_t i = 0; list && i < in->layers_len; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "name", in->layers[i].name, "op", in->layers[i].op, "shape", in->layers[i].shape, "kernel",
-                                              in->layers[i].kernel, "macs", (json_int_t)in->layers[i].macs, "parameters", (json_int_t)in->layers[i].parameters));
+        json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:s, s:I, s:I, s:i}", "name", cli_string(in->layers[i].name), "op", in->layers[i].op, "shape", in->layers[i].shape, "kernel",
+                                              in->layers[i].kernel, "macs", (json_int_t)in->layers[i].macs, "parameters", (json_int_t)in->layers[i].parameters,
+                                              "weight_bits", (int)in->layers[i].weight_bits));
     if (list)
         json_object_set_new(root, "layers", list);
     return cli_json(root);
@@ -66,22 +67,24 @@ static int print_json(const intact_info *in, bool layers)
 
 static void print_layers(const intact_info *in)
 {
-    static const char *const heads[] = {"layer", "operator", "shape", ">MACs", "kernel"};
-    const char **cells = calloc((size_t)in->layers_len * 5 + 1, sizeof *cells);
+    static const char *const heads[] = {"layer", "operator", "shape", ">MACs", ">bits", "kernel"};
+    static const char *const bits[] = {"", "1", "2", "3", "4", "5", "6", "7", "8"};
+    const char **cells = calloc((size_t)in->layers_len * 6 + 1, sizeof *cells);
     char buf[32];
     for (uint32_t i = 0; cells && i < in->layers_len; i++) {
         const intact_layer_info *l = &in->layers[i];
-        cells[i * 5] = l->name;
-        cells[i * 5 + 1] = l->op;
-        cells[i * 5 + 2] = l->shape;
-        cells[i * 5 + 3] = l->macs ? cli_text("%s", cli_count((double)l->macs, buf)) : "";
-        cells[i * 5 + 4] = l->kernel;
+        cells[i * 6] = l->name;
+        cells[i * 6 + 1] = l->op;
+        cells[i * 6 + 2] = l->shape;
+        cells[i * 6 + 3] = l->macs ? cli_text("%s", cli_count((double)l->macs, buf)) : "";
+        cells[i * 6 + 4] = l->weight_bits <= 8 ? bits[l->weight_bits] : "";
+        cells[i * 6 + 5] = l->kernel;
     }
     if (cells)
-        cli_print_table(heads, 5, cells, in->layers_len);
+        cli_print_table(heads, 6, cells, in->layers_len);
     for (uint32_t i = 0; cells && i < in->layers_len; i++)
         if (in->layers[i].macs)
-            free((void *)(uintptr_t)cells[i * 5 + 3]);
+            free((void *)(uintptr_t)cells[i * 6 + 3]);
     free(cells);
 }
 
@@ -114,7 +117,7 @@ static void print_text(const intact_info *in)
         printf("%s%s x%u%s", i ? ", " : "", in->ops[i].op, in->ops[i].count, in->ops[i].has_integer ? "" : " (no integer form)");
     printf("\n%-14s%s\n%-14s%s\n", "MACs", cli_count((double)in->macs, a), "parameters", cli_count((double)in->parameters, b));
     printf("%-14s%s\n", "file", cli_bytes((double)in->file_bytes, a));
-    printf("%-14s%s of activations, batch 1", "peak memory", cli_bytes((double)in->peak_bytes, a));
+    printf("%-14s%s of inner activations, batch 1; inputs and outputs are the caller's", "peak memory", cli_bytes((double)in->peak_bytes, a));
     if (integer)
         printf(" (lower bound %s); packed weights %s", cli_bytes((double)in->bound_bytes, a), cli_bytes((double)in->packed_bytes, b));
     printf("\n");

@@ -38,12 +38,12 @@ static int print_json(const quantize_options *o, const intact_quantize_result *q
     json_t *ranges = json_array(), *notes = json_array();
     for (uint32_t i = 0; i < q->ranges_len; i++) {
         const intact_range_info *r = &q->ranges[i];
-        json_array_append_new(ranges, json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:i, s:f}", "value", r->value, "type", r->type, "lo", (double)r->lo, "hi", (double)r->hi, "min",
+        json_array_append_new(ranges, json_pack("{s:o, s:s, s:f, s:f, s:f, s:f, s:f, s:i, s:f}", "value", cli_string(r->value), "type", r->type, "lo", (double)r->lo, "hi", (double)r->hi, "min",
                                                 (double)r->min, "max", (double)r->max, "scale", (double)r->scale, "zero_point", r->zero_point, "clipped", r->clipped));
     }
     for (uint32_t i = 0; i < q->notes_len; i++)
-        json_array_append_new(notes, json_string(q->notes[i]));
-    return cli_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "output", o->output, "samples", (json_int_t)q->samples, "skipped", (json_int_t)q->skipped, "file_bytes",
+        json_array_append_new(notes, cli_string(q->notes[i]));
+    return cli_json(json_pack("{s:o, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "output", cli_string(o->output), "samples", (json_int_t)q->samples, "skipped", (json_int_t)q->skipped, "file_bytes",
                               (json_int_t)q->file_bytes, "peak_bytes", (json_int_t)q->peak_bytes, "seconds", q->seconds, "ranges", ranges, "notes", notes));
 }
 

@@ -13,7 +13,7 @@ typedef struct run_options {
 
 static const cli_option run_table[] = {
     CLI_OPTION(run_options, input, "input", 'i', "FILE", TEXT, "file", "a JPEG or PNG image, or an .npy of inputs"),
-    CLI_OPTION(run_options, output, "output", 'o', "FILE.npy", TEXT, "file", "where the outputs go, as float32 real values, one row per sample"),
+    CLI_OPTION(run_options, output, "output", 'o', "FILE.npy", TEXT, "file", "where the outputs go, as float32 real values in the network's own order, samples first; further outputs go to FILE.1.npy, FILE.2.npy, ..."),
     CLI_OPTION(run_options, preprocess, "preprocess", 'p', "P", TEXT, "preprocess", "see intact quantize; an .itm brings its own"),
     CLI_OPTION(run_options, top, "top", 'k', "K", U32, NULL, "how many answers to print, best first; the default is 5"),
     CLI_OPTION(run_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level of an integer program"),
@@ -35,12 +35,13 @@ static int run_run(const cli_run *r, const void *options)
     } else if (o->common.json) {
         json_t *top = json_array();
         for (uint32_t i = 0; i < p.top_len; i++)
-            json_array_append_new(top, json_pack("{s:I, s:f}", "index", (json_int_t)p.top[i].index, "score", (double)p.top[i].score));
+            json_array_append_new(top, json_pack("{s:I, s:o}", "index", (json_int_t)p.top[i].index, "score", cli_real((double)p.top[i].score)));
         rc = cli_json(json_pack("{s:o, s:I, s:f}", "top", top, "samples", (json_int_t)p.samples, "seconds", p.seconds));
         intact_predict_result_release(r->ctx, &p);
     } else {
         for (uint32_t i = 0; i < p.top_len; i++)
             printf("%6u  %.6g\n", p.top[i].index, (double)p.top[i].score);
+        fflush(stdout);
         if (p.samples > 1 && !o->common.quiet)
             fprintf(stderr, "intact: %llu samples; the answers above are the first one's\n", (unsigned long long)p.samples);
         intact_predict_result_release(r->ctx, &p);

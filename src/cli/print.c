@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* print.c: what goes to standard output: tables, sizes, JSON. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,22 @@ int cli_json(json_t *root)
     puts(text);
     free(text);
     return EXIT_DONE;
+}
+
+json_t *cli_real(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+
+json_t *cli_string(const char *s)
+{
+    json_t *j = json_string(s);
+    if (j)
+        return j;
+    size_t n = strlen(s);
+    char *copy = malloc(n + 1);
+    for (size_t i = 0; copy && i <= n; i++)
+        copy[i] = (unsigned char)s[i] < 0x80 ? s[i] : '?';
+    j = copy ? json_string(copy) : NULL;
+    free(copy);
+    return j;
 }
 
 const char *cli_bytes(double n, char buf[32])

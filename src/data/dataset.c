@@ -105,21 +105,32 @@ static void add_u64(it_sha256 *s, uint64_t v)
     it_sha256_add(s, b, sizeof b);
 }
 
-/* Name with its NUL, size, bytes: of the file where there is one, else of the pixels or numbers as read. */
+/* Name with its NUL, size, bytes: of the file where there is one, else of the pixels or numbers as read. An unreadable sample, which its
+** users will skip, counts as one of 2^64 - 1 bytes. */
 static intact_status add_sample(const it_dataset *d, size_t i, it_sha256 *s, intact_error *err)
 {
     const char *name = it_dataset_name(d, i);
     it_sha256_add(s, name, strlen(name) + 1);
     if (d->path) {
         it_map map;
-        IT_TRY(it_map_open(d->path[i], &map, err));
+        intact_status st = it_map_open(d->path[i], &map, err);
+        if (st == INTACT_E_IO || st == INTACT_E_DATA) {
+            add_u64(s, UINT64_MAX);
+            return INTACT_OK;
+        }
+        IT_TRY(st);
         add_u64(s, map.len);
         it_sha256_add(s, map.data, map.len);
         it_map_close(&map);
         return INTACT_OK;
     }
     it_item item = {0};
-    IT_TRY(d->kind->read(d, i, &item, err));
+    intact_status st = d->kind->read(d, i, &item, err);
+    if (st == INTACT_E_IO || st == INTACT_E_DATA) {
+        add_u64(s, UINT64_MAX);
+        return INTACT_OK;
+    }
+    IT_TRY(st);
     size_t bytes = item.array ? item.len * sizeof *item.array : (size_t)item.image.h * item.image.w * item.image.c;
     add_u64(s, bytes);
     it_sha256_add(s, item.array ? (const void *)item.array : item.image.px, bytes);

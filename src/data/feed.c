@@ -20,15 +20,31 @@ static intact_status build_table(it_feed *f, intact_error *err)
     return INTACT_OK;
 }
 
-/* Arrays must have the network's own shape after the first dimension, or as many elements. */
+static void print_dims(char *buf, size_t cap, const uint64_t *dim, uint32_t rank)
+{
+    size_t at = 0;
+    buf[0] = 0;
+    for (uint32_t i = 0; i < rank && at < cap; i++)
+        at += (size_t)snprintf(buf + at, cap - at, "%s%llu", i ? "x" : "", (unsigned long long)dim[i]);
+}
+
+/* Arrays have the network's own shape behind their first dimension, or are flat rows of as many elements. */
 static intact_status check_arrays(const it_feed *f, intact_error *err)
 {
-    uint64_t elements = 1;
-    for (uint32_t i = 1; i < f->data->array_rank; i++)
-        elements *= f->data->array_dim[i];
-    if (elements != f->elements)
-        return it_fail(err, INTACT_E_SHAPE, "data", "a sample of the array has %llu elements; the network takes %zu", (unsigned long long)elements, f->elements);
-    return INTACT_OK;
+    uint32_t rank = f->data->array_rank - 1;
+    const uint64_t *dim = f->data->array_dim + 1;
+    bool same = rank == f->rank, flat = rank == 1 && dim[0] == f->elements;
+    for (uint32_t i = 0; same && i < rank; i++)
+        same = dim[i] == f->dim[i];
+    if (same || flat)
+        return INTACT_OK;
+    char have[128], want[128];
+    uint64_t wanted[8];
+    for (uint32_t i = 0; i < f->rank; i++)
+        wanted[i] = f->dim[i];
+    print_dims(have, sizeof have, dim, rank);
+    print_dims(want, sizeof want, wanted, f->rank);
+    return it_fail(err, INTACT_E_SHAPE, "data", "a sample of the array is %s; the network takes %s, in this order", rank ? have : "a single number", want);
 }
 
 intact_status it_feed_open(it_feed *f, const intact_alloc *a, const it_dataset *d, const it_preprocess *pre, const size_t *pick, size_t len,
@@ -77,8 +93,8 @@ static intact_status check_size(const it_feed *f, const it_image *im, const char
 {
     if (im->c == f->dim[0] && im->h == f->dim[1] && im->w == f->dim[2])
         return INTACT_OK;
-    return it_fail(err, INTACT_E_SHAPE, where, "the image is %ux%u after preprocessing, the network takes %ux%u; add crop=%u (and resize=...) to --preprocess", im->w, im->h,
-                   f->dim[2], f->dim[1], f->dim[1]);
+    return it_fail(err, INTACT_E_SHAPE, where, "the image is %ux%u after preprocessing, the network takes %ux%u; add crop=%u (and resize=...) to --preprocess", im->w,
+                   im->h, f->dim[2], f->dim[1], f->dim[1]);
 }
 
 static intact_status read_one(const it_feed *f, size_t sample, uint8_t *pixels, float *floats, intact_error *err)
@@ -112,6 +128,8 @@ intact_status it_feed_batch(const it_feed *f, size_t first, uint8_t *pixels, flo
         intact_error why = {.code = INTACT_OK};
         intact_status st = read_one(f, sample, pixels ? pixels + out->len * f->elements : NULL, floats ? floats + out->len * f->elements : NULL, &why);
         if (st == INTACT_E_DATA || st == INTACT_E_IO) {
+            if (f->on_skip)
+                f->on_skip(f->on_skip_user, why.where, why.message);
             if (out->skipped++ == 0)
                 snprintf(out->skipped_why, sizeof out->skipped_why, "%s: %s", why.where, why.message);
             continue;
@@ -122,7 +140,8 @@ intact_status it_feed_batch(const it_feed *f, size_t first, uint8_t *pixels, flo
             return st;
         }
         int32_t label = f->data->label ? f->data->label[sample] : -1;
-        out->label[out->len] = label < 0 ? -1 : label + f->label_offset;
+        int64_t moved = (int64_t)label + f->label_offset;
+        out->label[out->len] = label < 0 || moved < 0 ? -1 : moved > INT32_MAX ? INT32_MAX : (int32_t)moved;
         out->sample[out->len++] = sample;
     }
     return INTACT_OK;

@@ -19,6 +19,9 @@ typedef struct it_feed {
     bool arrays;          /* samples are float arrays (.npy), not images */
     float *table;         /* [C][256]: pixel to network value; NULL for arrays */
     const intact_alloc *alloc;
+    /* Told about every unreadable sample, from whichever thread meets it; NULL: nobody is. */
+    void (*on_skip)(void *user, const char *place, const char *why);
+    void *on_skip_user;
 } it_feed;
 
 /* dims: the network's input with its batch in front (rank as there). pick and data are borrowed. */

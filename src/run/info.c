@@ -15,8 +15,12 @@ uint32_t intact_program_steps(const intact_program *p) { return p->info.instruct
 /* Scales travel as bits: no float register is touched. */
 _Static_assert(sizeof(float) == sizeof(uint32_t), "scale_bits is an IEEE single");
 
+/* Raw pixels stand for themselves (scale 1, zero point 0) and go through tables; codes of another scale may feed the same instruction. */
 static bool feeds_pixels(const it_prog *g, uint32_t tensor)
 {
+    const it_ptensor *t = &g->tensors.items[tensor];
+    if (t->scale_bits != UINT32_C(0x3f800000) || t->zero_point != 0)
+        return false;
     for (size_t k = 0; k < g->instrs.len; k++)
         if (g->instrs.items[k].kind == &it_instr_pixels && g->instrs.items[k].in[0] == tensor)
             return true;
@@ -63,6 +67,7 @@ intact_status intact_program_step(const intact_program *p, uint32_t index, intac
     snprintf(out->kernel, sizeof out->kernel, "%s", p->steps[index].kernel);
     snprintf(out->out_name, sizeof out->out_name, "%s", y->name);
     out->macs = p->steps[index].macs;
+    out->weight_bits = p->steps[index].weight_bits;
     out->out_elements = it_ptensor_elements(y);
     out->out_type = y->type;
     out->out_rank = y->rank;

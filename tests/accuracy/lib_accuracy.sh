@@ -23,7 +23,7 @@ row() {
 import json, sys
 name, bound, expected = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 e = json.load(open(sys.argv[4]))
-loss, error, top = 100 * e["loss"], 100 * e["loss_error"], 100 * e["top1_against"]
+loss, error, top = 100 * e["loss"], 100 * e["loss_standard_error"], 100 * e["top1_against"]
 line = f'{name}: float {top:.2f} %, integer {100 * e["top1"]:.2f} %, loss {loss:.2f} (bound {bound}, standard error {error:.2f}), same answer {100 * e["agreement"]:.2f} %, n {e["n"]}'
 print(line)
 open(sys.argv[5], "w").write(line)

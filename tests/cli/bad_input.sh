@@ -56,6 +56,46 @@ expect 4 'label.*out|outputs' "$intact" eval "$model" --data $test_images --labe
 expect 2 'unknown|did you mean|nearest' "$intact" eval "$model" --data $test_images --preprocess imagnet
 expect 4 'takes 28x28' "$intact" eval "$model" --data $test_images --preprocess crop=20 --limit 10
 
+# arrays of the wrong layout, broken weights, the network as its own output, corrupt images among good ones
+python3 - "$tmp" <<'P'
+import array, sys
+def npy(path, shape, kind, values):
+    head = ("{'descr': '%s', 'fortran_order': False, 'shape': (%s,), }" % (kind, ", ".join(map(str, shape)))).encode()
+    head += b" " * (63 - (10 + len(head)) % 64) + b"\n"
+    open(path, "wb").write(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + values)
+npy(sys.argv[1] + "/nhwc.npy", [2, 28, 28, 1], "<f4", array.array("f", [0.5] * 1568).tobytes())
+npy(sys.argv[1] + "/flat.npy", [2, 784], "<f4", array.array("f", [0.5] * 1568).tobytes())
+npy(sys.argv[1] + "/long.npy", [2, 1, 28, 29], "<f4", array.array("f", [0.5] * 1624).tobytes())
+npy(sys.argv[1] + "/labels.npy", [2], "<i8", array.array("q", [0, 0]).tobytes())
+P
+expect 0 '0\.' "$intact" run "$model" --input "$tmp/flat.npy"
+expect 4 '28x28x1.*1x28x28' "$intact" run "$model" --input "$tmp/nhwc.npy"
+expect 4 '1x28x29.*1x28x28' "$intact" eval "$model" --data "$tmp/long.npy" --labels "$tmp/labels.npy"
+python3 - "$model" "$tmp/nan.onnx" <<'P'
+import struct, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+at = max(range(0, len(data) - 4000, 4), key=lambda i: i if i < len(data) // 2 else 0)
+data[at:at + 4] = struct.pack("<f", float("nan"))
+open(sys.argv[2], "wb").write(data)
+P
+expect 4 'nan' "$intact" eval "$tmp/nan.onnx" --data $test_images --limit 8
+cp "$model" "$tmp/self.onnx"
+ln "$tmp/self.onnx" "$tmp/link.onnx"
+expect 2 'is the float network itself' "$intact" quantize "$tmp/self.onnx" -o "$tmp/link.onnx" --calib $test_images --samples 8
+cmp -s "$model" "$tmp/self.onnx" || fail "the float network was overwritten"
+python3 - "$tmp/classes" $test_images <<'P'
+import gzip, struct, sys, zlib
+raw = gzip.open(sys.argv[2]).read()[16:]
+chunk = lambda k, d: struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d))
+for i in range(3):
+    rows = b"".join(b"\0" + raw[784 * i + 28 * r:784 * i + 28 * r + 28] for r in range(28))
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    open(f"{sys.argv[1]}/a/good{i}.png", "wb").write(png)
+P
+expect 0 '3 samples.*2 unreadable' "$intact" eval "$model" --data "$tmp/classes"
+grep -q 'a/1.jpg' "$tmp/err" && grep -q 'b/2.png' "$tmp/err" || fail "not every unreadable sample is named: $(cat "$tmp/err")"
+expect 0 'calibrated on 3 samples \(2 unreadable' "$intact" quantize "$model" -o "$tmp/some.itm" --calib "$tmp/classes"
+
 # output that cannot be written
 expect 4 'no/such' "$intact" quantize "$model" -o "$tmp/no/such/out.itm" --calib $test_images --samples 8
 if [ -w /dev/full ]; then

@@ -178,6 +178,7 @@ void net_small(it_prog *p, uint64_t seed)
         table[k] = (uint8_t)(k / 2 + 13 * (k / 256));
     int32_t source[3] = { 2, 1, 0 };
     uint32_t x = NET_TENSOR(p, "image", INTACT_U8, 0, 1, 12, 12, 3), y = NET_TENSOR(p, "codes", INTACT_U8, 77, 1, 12, 12, 3);
+    p->tensors.items[x].scale_bits = UINT32_C(0x3f800000); /* 1: raw pixels stand for themselves */
     it_pixels_args pix = { .table = net_const(p, INTACT_U8, sizeof table, table), .source = net_const(p, INTACT_S32, 3, source) };
     net_emit(p, &it_instr_pixels, "pixels", &x, 1, y, &pix);
     y = small_conv(p, &r, "conv1", y, 12, 16, 3, 1, false);

@@ -56,7 +56,7 @@ static void round_trip(void **state)
     intact_port port;
     assert_int_equal(intact_program_input(g, 0, &port), INTACT_OK);
     assert_string_equal(port.name, "image");
-    assert_true(port.is_pixels && port.rank == 4 && port.bytes == NET_SMALL_IN && port.scale == 0.03125f);
+    assert_true(port.is_pixels && port.rank == 4 && port.bytes == NET_SMALL_IN && port.scale == 1.0f);
     assert_int_equal(intact_program_output(g, 0, &port), INTACT_OK);
     assert_true(port.type == INTACT_S16 && port.bytes == 2 * NET_SMALL_OUT);
     assert_int_equal(intact_program_output(g, 1, &port), INTACT_E_ARG);
