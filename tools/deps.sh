@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian packages that building and testing need, if any is missing (needs root for that).
+# Installs the Debian packages that building needs, and with the word test those that testing needs, if any is missing (as root).
 set -euo pipefail
 
-packages="gcc g++ clang cmake ninja-build pkg-config libdnnl-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libjansson-dev zlib1g-dev
-libjpeg-dev libpng-dev libcmocka-dev dataset-fashion-mnist python3 binutils"
-# clang's sanitizers and fuzzer
-packages="$packages libclang-rt-dev"
+packages="gcc cmake ninja-build pkg-config libdnnl-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libjansson-dev zlib1g-dev
+libjpeg-dev libpng-dev libcmocka-dev dataset-fashion-mnist python3"
+if [ "${1:-}" = test ]; then
+    # the second compiler with its sanitizers and fuzzer, C++ for the headers, objdump, Arm and old processors under emulation
+    packages="$packages clang libclang-rt-dev g++ binutils qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+fi
 
 missing=""
 for p in $packages; do

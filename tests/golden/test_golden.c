@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_golden.c: committed programs give the committed bytes at every CPU level, thread count and batch size. golden.txt holds a line
-** "file sha256" per program; GOLDEN_PRINT=1 prints the lines instead of comparing. */
+** "file sha256" per program; GOLDEN_PRINT=1 prints the lines instead of comparing. Prints the levels that ran, and what AUTO chose. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "run/kern/kern.h"
 
 #define SAMPLES 6
 
@@ -52,18 +53,27 @@ static void outputs_hash(const intact_program *p, uint32_t threads, uint32_t bat
     intact_session_free(s);
 }
 
-static void check_file(const char *name, const char *want)
+static intact_program *load(const char *name, intact_cpu cpu)
 {
     char path[1400];
+    intact_program *p = NULL;
+    intact_error err;
     snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (intact_program_load(path, &(intact_load_options){.cpu = cpu}, &p, &err) != INTACT_OK)
+        fail_msg("%s at %s: %s: %s", name, intact_cpu_name(cpu), err.where, err.message);
+    return p;
+}
+
+static void check_file(const char *name, const char *want)
+{
+    intact_program_info info;
+    intact_program *p = load(name, INTACT_CPU_AUTO);
+    intact_program_get_info(p, &info);
+    intact_program_free(p);
     for (intact_cpu cpu = INTACT_CPU_SCALAR; cpu < INTACT_CPU_COUNT; cpu++) {
-        if (!intact_cpu_has(cpu))
+        if (!intact_cpu_has(cpu) || !it_kern_of(cpu))
             continue;
-        intact_program *p;
-        intact_error err;
-        intact_status st = intact_program_load(path, &(intact_load_options){.cpu = cpu}, &p, &err);
-        if (st != INTACT_OK)
-            fail_msg("%s at %s: %s: %s", name, intact_cpu_name(cpu), err.where, err.message);
+        p = load(name, cpu);
         for (uint32_t threads = 1; threads <= 3; threads++)
             for (uint32_t batch = 1; batch <= 3; batch++) {
                 char hex[65];
@@ -74,7 +84,11 @@ static void check_file(const char *name, const char *want)
                     fail_msg("%s at %s, %u threads, batch %u: %s instead of %s", name, intact_cpu_name(cpu), threads, batch, hex, want);
             }
         intact_program_free(p);
+        if (!getenv("GOLDEN_PRINT"))
+            printf("%s: equal at %s\n", name, intact_cpu_name(cpu));
     }
+    if (!getenv("GOLDEN_PRINT"))
+        printf("%s: auto is %s\n", name, intact_cpu_name(info.cpu));
 }
 
 static void programs_give_their_bytes(void **state)

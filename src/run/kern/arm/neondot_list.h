@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What level neondot improves over its parent: lines as in kern_list.h. */
+KERN(conv_u8, const it_kern_conv)
+KERN(dense_u8, const it_kern_conv)
