@@ -149,11 +149,22 @@ static json_t *text_json(const char *s)
     return j ? j : json_string(safe);
 }
 
-static json_t *note_json(const it_note *n)
+static json_t *note_json(const char *layer, const char *what)
 {
     char text[1024];
-    snprintf(text, sizeof text, "%s: %s", n->layer, n->text);
+    snprintf(text, sizeof text, "%s: %s", layer, what);
     return text_json(text);
+}
+
+/* Doubts of the calibration, then what lowering had to adjust. */
+static json_t *notes_json(const quantize_job *q)
+{
+    json_t *notes = json_array();
+    for (size_t i = 0; notes && i < q->groups.notes.len; i++)
+        json_array_append_new(notes, note_json(q->groups.notes.items[i].layer, q->groups.notes.items[i].text));
+    for (size_t i = 0; notes && i < q->lower.notes.len; i++)
+        json_array_append_new(notes, note_json(q->lower.notes.items[i].layer, q->lower.notes.items[i].text));
+    return notes;
 }
 
 static char *provenance(const quantize_job *q)
@@ -162,9 +173,7 @@ static char *provenance(const quantize_job *q)
     it_preprocess_print(&q->src.feed.pre, pre, sizeof pre);
     snprintf(method, sizeof method, q->ptq.calib->has_parameter ? "%s:%.10g" : "%s", q->ptq.calib->name, q->ptq.percentile);
     const char *slash = strrchr(q->model_path, '/');
-    json_t *notes = json_array();
-    for (size_t i = 0; notes && i < q->lower.notes.len; i++)
-        json_array_append_new(notes, note_json(&q->lower.notes.items[i]));
+    json_t *notes = notes_json(q);
     json_t *root = json_pack("{s:s, s:{s:o, s:s}, s:{s:s, s:I, s:I}, s:{s:s, s:b, s:b, s:i, s:i, s:o}, s:o}", "intact", INTACT_VERSION_STRING, "model", "file",
                              text_json(slash ? slash + 1 : q->model_path), "sha256", q->model_sha, "calibration", "sha256", q->calib_sha, "samples", (json_int_t)q->out->samples, "seed",
                              (json_int_t)q->o->seed, "quantization", "method", method, "symmetric_activations", q->ptq.symmetric_acts, "per_tensor_weights",
@@ -239,21 +248,29 @@ static intact_status report_ranges(quantize_job *q, intact_error *err)
     return INTACT_OK;
 }
 
+static intact_status report_note(quantize_job *q, uint32_t at, const char *layer, const char *text, intact_error *err)
+{
+    size_t bytes = strlen(layer) + strlen(text) + 3;
+    char *s = it_alloc_new(q->c->alloc, bytes);
+    if (!s)
+        return it_fail_nomem(err, "report", bytes);
+    snprintf(s, bytes, "%s: %s", layer, text);
+    q->out->notes[at] = s;
+    return INTACT_OK;
+}
+
 static intact_status report_notes(quantize_job *q, intact_error *err)
 {
-    size_t len = q->lower.notes.len;
+    size_t len = q->groups.notes.len + q->lower.notes.len;
     q->out->notes = it_alloc_zero(q->c->alloc, len * sizeof *q->out->notes);
     if (!q->out->notes)
         return it_fail_nomem(err, "report", len * sizeof *q->out->notes);
     q->out->notes_len = (uint32_t)len;
-    for (size_t i = 0; i < len; i++) {
-        const it_note *n = &q->lower.notes.items[i];
-        size_t bytes = strlen(n->layer) + strlen(n->text) + 3;
-        q->out->notes[i] = it_alloc_new(q->c->alloc, bytes);
-        if (!q->out->notes[i])
-            return it_fail_nomem(err, "report", bytes);
-        snprintf(q->out->notes[i], bytes, "%s: %s", n->layer, n->text);
-    }
+    uint32_t at = 0;
+    for (size_t i = 0; i < q->groups.notes.len; i++)
+        IT_TRY(report_note(q, at++, q->groups.notes.items[i].layer, q->groups.notes.items[i].text, err));
+    for (size_t i = 0; i < q->lower.notes.len; i++)
+        IT_TRY(report_note(q, at++, q->lower.notes.items[i].layer, q->lower.notes.items[i].text, err));
     return INTACT_OK;
 }
 

@@ -136,56 +136,28 @@ static intact_status bn_forward(it_run_ctx *c, const it_node *n, const it_tensor
     return INTACT_OK;
 }
 
-/* Code +-127 at scale |a| / 127 is the factor a exactly, so no quantizer needs to have seen it. */
-static intact_status emit(it_lower *lw, const it_node *n, int64_t channels, float *scale, float *bias, int32_t *zero, int8_t *code,
-                          intact_error *err)
-{
-    const bn_args *a = n->args;
-    it_conv_args args = { .group = 1, .kh = 1, .kw = 1, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1 };
-    it_quant qw = { .type = INTACT_S8, .bits = 8, .axis = 0, .len = channels, .scale = scale, .zero = zero };
-    it_mac_consts k;
-    uint32_t x, y;
-    IT_TRY(it_lower_tensor(lw, n->in[0], &x, err));
-    IT_TRY(it_lower_tensor(lw, n->out[0], &y, err));
-    for (int64_t c = 0; c < channels; c++) {
-        double f = it_tensor_get(&n->in[SCALE]->t, c) / sqrt(it_tensor_get(&n->in[VAR]->t, c) + (double)a->epsilon);
-        bias[c] = (float)(it_tensor_get(&n->in[BIAS]->t, c) - it_tensor_get(&n->in[MEAN]->t, c) * f);
-        code[c] = f > 0 ? 127 : f < 0 ? -127 : 0;
-        scale[c] = (float)(fabs(f) / 127);
-        if (!code[c] || !(scale[c] > 0)) { /* only the bias is left: the finest step that takes it */
-            code[c] = 0;
-            scale[c] = bias[c] != 0 ? fmaxf((float)(fabs((double)bias[c]) / n->in[0]->q->scale[0] / 0x1p30), 0x1p-120f) : 1;
-        }
-        zero[c] = 0;
-    }
-    IT_TRY(it_lower_mac(lw, n, code, channels, 1, true, &qw, bias, n->in[0]->q, n->out[0]->q, &k, err));
-    args.weight = k.weight, args.bias = k.bias, args.mult = k.mult, args.shift = k.shift;
-    args.lo = k.lo, args.hi = k.hi, args.acc64 = k.acc64;
-    return it_lower_emit(lw, &it_instr_dwconv, n->name, &x, 1, &y, 1, &args, err);
-}
-
 static intact_status bn_lower(it_lower *lw, const it_node *n, intact_error *err)
 {
+    const bn_args *a = n->args;
     const it_tensor *x = &n->in[0]->t;
-    int64_t channels;
-    size_t bytes;
-    float *room;
-    intact_status st;
-    if (x->rank != 3 && x->rank != 4)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "a batch normalization of %d dimensions that no convolution takes in has no integer "
-                            "form; 3 or 4 have", x->rank);
-    if (((const bn_args *)n->args)->training)
+    if (x->rank < 2)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the input has %d dimensions; the integer form needs a batch and channels", x->rank);
+    if (a->training)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "training_mode is 1; export the network for inference");
     for (int i = SCALE; i <= VAR; i++)
         if (!n->in[i]->is_const || !n->in[i]->t.data)
             return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "input %d is computed by the network; the integer form needs constants", i);
-    channels = x->dim[1];
-    bytes = (size_t)channels * 13;
-    room = it_alloc_new(lw->alloc, bytes);
-    if (!room)
+    int64_t channels = x->dim[1];
+    size_t bytes = (size_t)channels * 2 * sizeof(double);
+    double *weight = it_alloc_new(lw->alloc, bytes), *bias = weight + channels;
+    if (!weight)
         return it_fail_nomem(err, n->name, bytes);
-    st = emit(lw, n, channels, room, room + channels, (int32_t *)room + 2 * channels, (int8_t *)(room + 3 * channels), err);
-    it_alloc_free(lw->alloc, room, bytes);
+    for (int64_t c = 0; c < channels; c++) {
+        weight[c] = it_tensor_get(&n->in[SCALE]->t, c) / sqrt(it_tensor_get(&n->in[VAR]->t, c) + (double)a->epsilon);
+        bias[c] = it_tensor_get(&n->in[BIAS]->t, c) - it_tensor_get(&n->in[MEAN]->t, c) * weight[c];
+    }
+    intact_status st = it_lower_affine(lw, n, n->in[0], channels, weight, bias, err);
+    it_alloc_free(lw->alloc, weight, bytes);
     return st;
 }
 

@@ -28,10 +28,10 @@ typedef float it_scalar_fn(const it_node *n, float x);
 ** at in[1]. */
 INTACT_MUST_USE intact_status it_lower_const_operand(it_lower *lw, const it_node *n, it_scalar_fn *with_right, it_scalar_fn *with_left,
                                                      intact_error *err);
-/* y = a + sign * b. */
+/* y = a + sign * b; a constant may have any shape that broadcasts to the other's. */
 INTACT_MUST_USE intact_status it_lower_sum_of_two(it_lower *lw, const it_node *n, int sign, it_scalar_fn *with_right,
                                                   it_scalar_fn *with_left, intact_error *err);
-/* y = a * b, or a / b for a constant b. */
+/* y = a * b, or a / b for a constant b; the same. */
 INTACT_MUST_USE intact_status it_lower_product(it_lower *lw, const it_node *n, bool divide, it_scalar_fn *with_right,
                                                it_scalar_fn *with_left, intact_error *err);
 /* Any function of x and a constant in[1] that has one element or one a channel; per channel only from u8 to u8. */

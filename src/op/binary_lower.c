@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Integer forms of operators of two tensors: both computed, or one a constant of one element or of one a channel. */
+/* Integer forms of operators of two tensors: both computed, or one a constant. */
 #include <math.h>
 #include <string.h>
 
 #include "op/binary.h"
 
-typedef enum operand { BOTH_COMPUTED, CONST_ONE, CONST_CHANNEL, CONST_OTHER } operand;
+#define EACH_MAX (1 << 24) /* elements of a constant that has one for each of a sample, or for rows or columns of it */
+
+typedef enum operand { BOTH_COMPUTED, CONST_ONE, CONST_CHANNEL, CONST_EACH, CONST_LARGER } operand;
 
 /* One element a channel (axis 1) of y, counted from the right as broadcasting does. */
 static bool is_channel(const it_tensor *t, const it_tensor *y)
@@ -24,15 +26,18 @@ static operand operand_of(const it_node *n, const it_value **x, const it_value *
     *x = n->in[*const_first ? 1 : 0];
     *k = n->in[*const_first ? 0 : 1];
     if (!(*k)->is_const) return BOTH_COMPUTED;
-    if ((*x)->is_const || !(*k)->t.data || !it_tensor_same_shape(&(*x)->t, &n->out[0]->t)) return CONST_OTHER;
+    if ((*x)->is_const || !(*k)->t.data || !it_tensor_same_shape(&(*x)->t, &n->out[0]->t)) return CONST_LARGER;
     if (it_tensor_len(&(*k)->t) == 1) return CONST_ONE;
-    return is_channel(&(*k)->t, &n->out[0]->t) ? CONST_CHANNEL : CONST_OTHER;
+    return is_channel(&(*k)->t, &n->out[0]->t) ? CONST_CHANNEL : CONST_EACH;
 }
 
-static intact_status fail_const(const it_node *n, const it_value *k, intact_error *err)
+static intact_status fail_const(const it_node *n, const it_value *x, const it_value *k, intact_error *err)
 {
-    char buf[128];
-    return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the constant is %s; the integer form needs one value, or one per channel",
+    char buf[128], bx[128];
+    if (!it_tensor_same_shape(&x->t, &n->out[0]->t))
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the constant is %s, the computed operand %s: the integer form needs that one to have "
+                            "the result's shape; Expand it first", it_tensor_print(&k->t, buf, sizeof(buf)), it_tensor_print(&x->t, bx, sizeof(bx)));
+    return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the constant is %s; the integer form needs one value, or one per channel (axis 1)",
                         it_tensor_print(&k->t, buf, sizeof(buf)));
 }
 
@@ -54,81 +59,52 @@ intact_status it_lower_const_operand(it_lower *lw, const it_node *n, it_scalar_f
     bool const_first;
     operand kind = operand_of(n, &x, &k, &const_first);
     if (kind == BOTH_COMPUTED)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "both operands are computed; the integer form needs a constant for one of them");
-    if (kind != CONST_ONE) return fail_const(n, k, err);
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "both operands are computed; the integer form needs a constant for one of them "
+                            "(Add, Sub and Mul take two computed ones)");
+    if (kind != CONST_ONE) return fail_const(n, x, k, err);
     return lower_table(lw, n, x, k, const_first ? with_left : with_right, err);
 }
 
-/* ---- one constant per channel ---- */
+/* ---- one constant per channel, or per element ---- */
 
-/* Real parameters of y = (weight * x + bias) per channel. */
-typedef struct affine { float *scale, *bias; int8_t *code; int64_t channels; } affine;
-
-/* A depthwise convolution reads rank 3 or 4: a tensor of rank 2 is seen as one of height and width 1, others as they are. */
-static intact_status emit_depthwise(it_lower *lw, const it_node *n, uint32_t x, uint32_t y, const it_conv_args *args, intact_error *err)
-{
-    const it_ptensor tx = lw->prog->tensors.items[x], ty = lw->prog->tensors.items[y];
-    uint32_t a = x, b = y;
-    if (tx.rank == 3 || tx.rank == 4) return it_lower_emit(lw, &it_instr_dwconv, n->name, &x, 1, &y, 1, args, err);
-    uint64_t rest = 1;
-    for (uint32_t i = 1; i + 1 < tx.rank; i++) rest *= tx.dims[i];
-    if (rest > INT32_MAX)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%llu positions; at most 2^31 are possible", (unsigned long long)rest);
-    uint32_t channels = tx.dims[tx.rank - 1], dims[3] = {1, (uint32_t)rest, channels};
-    it_copy_args flat = {.d0 = 1, .d1 = 1, .d2 = 1, .d3 = 1, .d4 = (uint32_t)rest, .d5 = channels, .s4 = (int32_t)channels, .s5 = 1};
-    float sx, sy;
-    memcpy(&sx, &tx.scale_bits, sizeof(sx));
-    memcpy(&sy, &ty.scale_bits, sizeof(sy));
-    IT_TRY(it_lower_temp(lw, n->in[0]->name, tx.type, 3, dims, sx, tx.zero_point, &a, err));
-    IT_TRY(it_lower_temp(lw, n->out[0]->name, ty.type, 3, dims, sy, ty.zero_point, &b, err));
-    IT_TRY(it_lower_emit(lw, &it_instr_copy, n->name, &x, 1, &a, 1, &flat, err));
-    IT_TRY(it_lower_emit(lw, &it_instr_dwconv, n->name, &a, 1, &b, 1, args, err));
-    return it_lower_emit(lw, &it_instr_copy, n->name, &b, 1, &y, 1, &flat, err);
-}
-
-static intact_status emit_affine(it_lower *lw, const it_node *n, const it_value *x, const affine *f, intact_error *err)
-{
-    const it_value *out = n->out[0];
-    it_quant qw = {.type = INTACT_S8, .bits = 8, .axis = 0, .len = f->channels, .scale = f->scale};
-    it_mac_consts mac;
-    uint32_t tx, ty;
-    size_t bytes = (size_t)f->channels * sizeof(int32_t);
-    IT_TRY(it_lower_tensor(lw, x, &tx, err));
-    IT_TRY(it_lower_tensor(lw, out, &ty, err));
-    qw.zero = it_alloc_zero(lw->alloc, bytes);
-    if (!qw.zero) return it_fail_nomem(err, n->name, bytes);
-    intact_status st = it_lower_mac(lw, n, f->code, f->channels, 1, true, &qw, f->bias, x->q, out->q, &mac, err);
-    it_alloc_free(lw->alloc, qw.zero, bytes);
-    IT_TRY(st);
-    it_conv_args args = {.group = 1, .kh = 1, .kw = 1, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1, .weight = mac.weight,
-                         .bias = mac.bias, .mult = mac.mult, .shift = mac.shift, .lo = mac.lo, .hi = mac.hi, .acc64 = mac.acc64};
-    return emit_depthwise(lw, n, tx, ty, &args, err);
-}
-
-/* y = weight(c) x + bias(c), where only one of them depends on the channel: which tells fill. */
+/* y = weight x + bias, where only one of them depends on the constant: which tells fill. */
 typedef void affine_fill(double k, double *weight, double *bias);
 
-static intact_status lower_affine(it_lower *lw, const it_node *n, const it_value *x, const it_value *k, affine_fill *fill,
+/* For each element of a sample in runtime order the constant's element that meets it. */
+static void each_element(const it_tensor *k, const it_tensor *y, affine_fill *fill, double *weight, double *bias)
+{
+    int64_t stride[IT_RANK_MAX], at[IT_RANK_MAX] = {0}, from = 0, len = it_tensor_len(y);
+    int order[IT_RANK_MAX];
+    it_broadcast_strides(k, y, stride);
+    for (int a = 0; a < y->rank; a++) order[it_runtime_axis(y->rank, a)] = a;
+    for (int64_t i = 0; i < len; i++) {
+        fill(it_tensor_get(k, from), &weight[i], &bias[i]);
+        for (int r = y->rank - 1; r >= 0; r--) {
+            int a = order[r];
+            from += stride[a];
+            if (++at[a] < y->dim[a]) break;
+            from -= stride[a] * y->dim[a];
+            at[a] = 0;
+        }
+    }
+}
+
+static intact_status lower_affine(it_lower *lw, const it_node *n, const it_value *x, const it_value *k, bool each, affine_fill *fill,
                                   intact_error *err)
 {
-    int64_t len = it_tensor_len(&k->t);
-    size_t bytes = (size_t)len * (2 * sizeof(float) + 1);
-    float *room = it_alloc_new(lw->alloc, bytes);
-    if (!room) return it_fail_nomem(err, n->name, bytes);
-    affine f = {.scale = room, .bias = room + len, .code = (int8_t *)(room + 2 * len), .channels = len};
-    intact_status st = INTACT_OK;
-    for (int64_t c = 0; c < len && st == INTACT_OK; c++) {
-        double w, b;
-        fill(it_tensor_get(&k->t, c), &w, &b);
-        if (!isfinite(w) || !isfinite(b))
-            st = it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the constant of channel %lld gives no finite result", (long long)c);
-        double size = fabs(w) > 0x1p-100 ? fabs(w) : 0; /* smaller ones act as 0 on any 16-bit code */
-        f.scale[c] = (float)((size > 0 ? size : 1.0) / 127);
-        f.code[c] = size == 0 ? 0 : w > 0 ? 127 : -127;
-        f.bias[c] = (float)b;
-    }
-    if (st == INTACT_OK) st = emit_affine(lw, n, x, &f, err);
-    it_alloc_free(lw->alloc, room, bytes);
+    int64_t len = each ? it_tensor_len(&x->t) : it_tensor_len(&k->t);
+    size_t bytes = (size_t)len * 2 * sizeof(double);
+    if (len > EACH_MAX)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "a constant for each of %lld elements; the integer form takes 2^24, or one per channel",
+                            (long long)len);
+    double *weight = it_alloc_new(lw->alloc, bytes), *bias = weight + len;
+    if (!weight) return it_fail_nomem(err, n->name, bytes);
+    if (each)
+        each_element(&k->t, &x->t, fill, weight, bias);
+    else
+        for (int64_t c = 0; c < len; c++) fill(it_tensor_get(&k->t, c), &weight[c], &bias[c]);
+    intact_status st = it_lower_affine(lw, n, x, len, weight, bias, err);
+    it_alloc_free(lw->alloc, weight, bytes);
     return st;
 }
 
@@ -200,7 +176,8 @@ static intact_status two_tensors(it_lower *lw, const it_node *n, uint32_t in[2],
     if (!it_tensor_same_shape(&a->t, &out->t) || a->t.rank != b->t.rank) {
         char ta[128], tb[128];
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
-                            "%s and %s: in integers one operand must have the result's shape and the other as many dimensions",
+                            "%s and %s: in integers one operand must have the result's shape and the other as many dimensions; "
+                            "Reshape or Expand the smaller one",
                             it_tensor_print(&n->in[0]->t, ta, sizeof(ta)), it_tensor_print(&n->in[1]->t, tb, sizeof(tb)));
     }
     IT_TRY(it_lower_tensor(lw, a, &in[0], err));
@@ -232,8 +209,9 @@ intact_status it_lower_sum_of_two(it_lower *lw, const it_node *n, int sign, it_s
     bool const_first, swapped;
     operand kind = operand_of(n, &x, &k, &const_first);
     if (kind == CONST_ONE) return it_lower_const_operand(lw, n, with_right, with_left, err);
-    if (kind == CONST_CHANNEL) return lower_affine(lw, n, x, k, sign > 0 ? fill_add : const_first ? fill_sub_from : fill_sub, err);
-    if (kind == CONST_OTHER) return fail_const(n, k, err);
+    if (kind == CONST_CHANNEL || kind == CONST_EACH)
+        return lower_affine(lw, n, x, k, kind == CONST_EACH, sign > 0 ? fill_add : const_first ? fill_sub_from : fill_sub, err);
+    if (kind == CONST_LARGER) return fail_const(n, x, k, err);
     it_add_args g = {0};
     uint32_t in[2], y;
     IT_TRY(two_tensors(lw, n, in, &y, &swapped, err));
@@ -250,9 +228,13 @@ intact_status it_lower_product(it_lower *lw, const it_node *n, bool divide, it_s
     bool const_first, swapped;
     operand kind = operand_of(n, &x, &k, &const_first);
     if (kind == CONST_ONE) return it_lower_const_operand(lw, n, with_right, with_left, err);
-    if (kind == CONST_CHANNEL && !(divide && const_first)) return lower_affine(lw, n, x, k, divide ? fill_div : fill_mul, err);
-    if (kind != BOTH_COMPUTED && divide && const_first) return it_lower_channel_table(lw, n, with_right, with_left, err);
-    if (kind != BOTH_COMPUTED) return fail_const(n, k, err);
+    if ((kind == CONST_CHANNEL || kind == CONST_EACH) && !(divide && const_first))
+        return lower_affine(lw, n, x, k, kind == CONST_EACH, divide ? fill_div : fill_mul, err);
+    if (kind == CONST_EACH)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "one constant an element is divided; the integer form divides one, or one per channel. "
+                            "A Mul of the constant and a Reciprocal has an integer form");
+    if (kind == CONST_CHANNEL) return it_lower_channel_table(lw, n, with_right, with_left, err);
+    if (kind != BOTH_COMPUTED) return fail_const(n, x, k, err);
     if (divide)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "division by a computed tensor has no integer form; multiply by its Reciprocal");
     it_mul_args g = {0};

@@ -79,4 +79,5 @@ const it_op it_op_cast = {
     .name = "cast", .onnx = "Cast", .since = 6,
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_type), .parse = cast_parse, .infer = cast_infer, .forward = cast_forward, .layout = IT_LAYOUT_ANY,
+    .hint = "keep activations float32 in the network; types are chosen here. Casts of shapes are computed when the input's shape is fixed",
 };

@@ -25,4 +25,5 @@ const it_op it_op_cast_like = {
     .name = "cast_like", .onnx = "CastLike", .since = 15,
     .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = cast_like_infer, .forward = cast_like_forward,
+    .hint = "keep activations float32 in the network; types are chosen here",
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* concat: the inputs one after another along an axis; in integers all of them share one scale and zero point. */
+/* concat: the inputs one after another along an axis; in integers those that have others get the output's scale and zero point first. */
 #include "op/move.h"
 
 #include <string.h>

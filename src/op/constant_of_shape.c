@@ -45,4 +45,5 @@ const it_op it_op_constant_of_shape = {
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_tensor), .parse = constant_of_shape_parse, .infer = constant_of_shape_infer,
     .forward = constant_of_shape_forward,
+    .hint = "fix the input's shape, so that it is computed when the network is read, or store a constant",
 };

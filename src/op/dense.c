@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "op/dense.h"
+#include "op/move.h"
 
 intact_status it_dense_check_type(const it_node *n, const it_tensor *a, const it_tensor *b, intact_error *err)
 {
@@ -46,6 +47,40 @@ static intact_status emit(it_lower *lw, const it_node *n, const it_dense_lower *
     return it_lower_emit(lw, &it_instr_dense, n->name, &in, 1, &out, 1, &a, err);
 }
 
+/* Rows to channels-last order by a copy, a convolution of one tap over them, and a copy back: (1, rows ..., k) is kept as (1, ..., k, row). */
+static intact_status emit_rows(it_lower *lw, const it_node *n, const it_dense_lower *d, const it_quant *qw, int8_t *weight, intact_error *err)
+{
+    const it_value *x = n->in[0], *y = n->out[0];
+    it_conv_args a = { .group = 1, .kh = 1, .kw = 1, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1 };
+    int64_t stride[IT_RANK_MAX], dim[IT_RANK_MAX], step[IT_RANK_MAX];
+    int order[IT_RANK_MAX], rank = y->t.rank;
+    uint32_t in, out, from, to, dims[3] = { 1, (uint32_t)d->rows, (uint32_t)d->k };
+    it_mac_consts k;
+    IT_TRY(it_lower_tensor(lw, x, &in, err));
+    IT_TRY(it_lower_tensor(lw, y, &out, err));
+    if (d->rows > INT32_MAX || it_tensor_len(&x->t) > INT32_MAX || it_tensor_len(&y->t) > INT32_MAX)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%lld rows of %lld; a tensor has at most 2^31 elements", (long long)d->rows,
+                            (long long)d->k);
+    IT_TRY(gather(n, d, &(it_tensor){ .rank = 2 }, weight, err));
+    IT_TRY(it_lower_mac(lw, n, weight, d->out_c, d->k, false, qw, d->bias, x->q, y->q, &k, err));
+    a.weight = k.weight, a.bias = k.bias, a.mult = k.mult, a.shift = k.shift;
+    a.lo = k.lo, a.hi = k.hi, a.acc64 = k.acc64;
+    IT_TRY(it_lower_temp(lw, x->name, x->q->type, 3, dims, x->q->scale[0], x->q->zero[0], &from, err));
+    dims[2] = (uint32_t)d->out_c;
+    IT_TRY(it_lower_temp(lw, y->name, y->q->type, 3, dims, y->q->scale[0], y->q->zero[0], &to, err));
+    it_move_runtime_strides(&x->t, stride);
+    IT_TRY(it_move_copy(lw, n, in, from, rank - 1, x->t.dim + 1, stride + 1, 0, err));
+    IT_TRY(it_lower_emit(lw, &it_instr_conv, n->name, &from, 1, &to, 1, &a, err));
+    it_move_runtime_order(rank, order);
+    for (int r = 1; r < rank; r++) {
+        dim[r - 1] = y->t.dim[order[r]];
+        step[r - 1] = 1;
+        for (int i = order[r] + 1; i < rank; i++)
+            step[r - 1] *= y->t.dim[i];
+    }
+    return it_move_copy(lw, n, to, out, rank - 1, dim, step, 0, err);
+}
+
 intact_status it_dense_lower_emit(it_lower *lw, const it_node *n, const it_dense_lower *d, intact_error *err)
 {
     const it_quant *q = n->in[1]->q;
@@ -61,7 +96,7 @@ intact_status it_dense_lower_emit(it_lower *lw, const it_node *n, const it_dense
     if (weight && qw.scale) {
         for (int64_t i = 0; i < q->len; i++)
             qw.scale[i] = (float)(q->scale[i] * alpha);
-        st = emit(lw, n, d, &qw, weight, err);
+        st = d->rows > 1 ? emit_rows(lw, n, d, &qw, weight, err) : emit(lw, n, d, &qw, weight, err);
     } else {
         st = it_fail_nomem(err, n->name, bytes + scale_bytes);
     }

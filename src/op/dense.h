@@ -9,8 +9,8 @@
 INTACT_MUST_USE intact_status it_dense_check_type(const it_node *n, const it_tensor *a, const it_tensor *b, intact_error *err);
 
 /* Lowers a layer with constant quantized weights in[1]: out_c rows read at stride out_stride, inner at k_stride. The weight scale is
-** multiplied by alpha. bias (out_c floats) may be NULL. */
-typedef struct it_dense_lower { int64_t out_c, k, out_stride, k_stride; double alpha; const float *bias; } it_dense_lower;
+** multiplied by alpha. bias (out_c floats) may be NULL. rows above 1: in 0 is (1, rows ..., k), each row a product of its own. */
+typedef struct it_dense_lower { int64_t out_c, k, out_stride, k_stride, rows; double alpha; const float *bias; } it_dense_lower;
 INTACT_MUST_USE intact_status it_dense_lower_emit(it_lower *lw, const it_node *n, const it_dense_lower *d, intact_error *err);
 
 #endif

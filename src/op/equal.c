@@ -9,4 +9,5 @@ const it_op it_op_equal = {
     .name = "equal", .onnx = "Equal", .since = 7,
     .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = it_compare_infer, .forward = equal_forward,
+    .hint = "comparisons belong behind the network; inside it, Sign, Clip or HardSigmoid of a Sub has an integer form",
 };

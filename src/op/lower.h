@@ -47,6 +47,16 @@ INTACT_MUST_USE intact_status it_lower_mac(it_lower *lw, const it_node *n, int8_
                                            const it_quant *qw, const float *bias, const it_quant *qx, const it_quant *qy,
                                            it_mac_consts *out, intact_error *err);
 
+/* Weights as a constant: element (c, k) is data[c * stride_c + k * stride_k]. Of a value with bits <= 4 packed to 4, 3 or 2 bits where its
+** values allow and the file becomes smaller, else as they are. */
+typedef struct it_weights { const int8_t *data; int64_t out_c, per_out, stride_c, stride_k; } it_weights;
+INTACT_MUST_USE intact_status it_lower_weights(it_lower *lw, const it_weights *w, int bits, uint32_t *out, intact_error *err);
+
+/* y = weight[c] x + bias[c], the node's clamp applied, where c is the index in runtime order modulo channels: channels is the last runtime
+** dimension (one pair a channel) or all elements of a sample (one pair an element). */
+INTACT_MUST_USE intact_status it_lower_affine(it_lower *lw, const it_node *n, const it_value *x, int64_t channels, const double *weight,
+                                              const double *bias, intact_error *err);
+
 /* Unary operators through their scalar function: a lut instruction. */
 INTACT_MUST_USE intact_status it_lower_scalar(it_lower *lw, const it_node *n, intact_error *err);
 /* in 0's bytes under out 0's shape, through copy instructions where channels-last order differs from row-major. */

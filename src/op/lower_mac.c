@@ -162,7 +162,7 @@ intact_status it_lower_mac(it_lower *lw, const it_node *n, int8_t *weight, int64
     m.shift = m.mult + out_c;
     st = channels(lw, &m, (double *)room, err);
     if (st == INTACT_OK)
-        st = it_lower_const(lw, INTACT_S8, (uint64_t)(out_c * per_out), m.w, &out->weight, err);
+        st = it_lower_weights(lw, &(it_weights){ m.w, out_c, per_out, m.stride_c, m.stride_k }, qw->bits, &out->weight, err);
     if (st == INTACT_OK)
         st = it_lower_const(lw, INTACT_S32, (uint64_t)out_c, m.bias_q, &out->bias, err);
     if (st == INTACT_OK)

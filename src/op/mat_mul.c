@@ -140,15 +140,21 @@ static intact_status mat_mul_lower(it_lower *lw, const it_node *n, intact_error 
     const it_tensor *x = &n->in[0]->t, *w = &n->in[1]->t;
     it_dense_lower d = { .alpha = 1 };
     char wb[160];
+    if (!n->in[1]->is_const)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the second operand is %s; the integer form needs a constant matrix there "
+                            "(attention has none: convolutions and constant matrices do)",
+                            n->in[0]->is_const ? "computed and the first a constant: Transpose both and swap them" : "computed, too");
     IT_TRY(it_lower_weight_check(n, err));
     if (w->rank != 2)
-        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "weight %s; the integer form needs one matrix (K,N)",
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "weight %s; the integer form needs one matrix (K,N), the same for all",
                             it_tensor_print(w, wb, sizeof(wb)));
-    for (int i = 0; i < x->rank - 1; i++)
-        if (x->dim[i] != 1)
-            return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%lld rows in dimension %d; the integer form has one row a sample",
-                                (long long)x->dim[i], i);
+    if (x->rank < 2)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the first operand has %d dimensions; the integer form needs a batch and at least one more",
+                            x->rank);
     d.k = w->dim[0];
+    if (d.k < 1)
+        return it_node_fail(n, err, INTACT_E_SHAPE, "the matrices are empty");
+    d.rows = it_tensor_len(x) / d.k;
     d.out_c = w->dim[1];
     d.out_stride = 1;
     d.k_stride = d.out_c;

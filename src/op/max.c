@@ -29,8 +29,8 @@ static intact_status max_lower(it_lower *lw, const it_node *n, intact_error *err
     if (n->in_len == 1) return it_lower_pass(lw, n, err);
     if (n->in_len != 2 || (!n->in[0]->is_const && !n->in[1]->is_const))
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED,
-                            "the maximum of %d computed tensors has no integer form; of one and a constant it has",
-                            n->in_len);
+                            "the maximum of %d computed tensors has no integer form; of one and a constant it has, and so has "
+                            "Add(a, Relu(Sub(b, a)))", n->in_len);
     return it_lower_channel_table(lw, n, max_with_right, max_with_left, err);
 }
 

@@ -24,4 +24,5 @@ const it_op it_op_not = {
     .name = "not", .onnx = "Not", .since = 1,
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .infer = not_infer, .forward = not_forward, .inplace = true,
+    .hint = "as numbers: Mul is And, Max with a constant and Add followed by Clip are Or, 1 - x is Not",
 };

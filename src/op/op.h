@@ -40,7 +40,7 @@ typedef enum it_q_out {
     IT_Q_NONE = 0, /* no integer form */
     IT_Q_FREE,     /* the output's range is calibrated */
     IT_Q_SAME,     /* output parameters are input 0's, and the bytes keep their meaning (max pool, reshape, slice, ...) */
-    IT_Q_SHARED,   /* every non-constant input and the output share one set (concat) */
+    IT_Q_SHARED,   /* the output and the inputs that nobody else reads share one set; lower() requantizes the others (concat) */
     IT_Q_FIXED     /* the output's range is known: fixed_lo..fixed_hi (softmax, sigmoid) */
 } it_q_out;
 

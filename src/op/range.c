@@ -46,4 +46,5 @@ const it_op it_op_range = {
     .name = "range", .onnx = "Range", .since = 11,
     .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
     .infer = range_infer, .forward = range_forward,
+    .hint = "fix the input's shape, so that it is computed when the network is read, or store a constant",
 };

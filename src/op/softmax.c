@@ -84,7 +84,7 @@ static intact_status check_axes(const it_node *n, const it_tensor *x, intact_err
     for (int i = 0; i < x->rank; i++)
         if (x->dim[i] != 1 && (i >= first && i < end) != (i == last))
             return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the sum runs over axes %d..%d and not over the channels (axis %d) alone; "
-                                "transpose before, or keep the softmax in float", first, end - 1, last);
+                                "Transpose before and after it", first, end - 1, last);
     return INTACT_OK;
 }
 

@@ -39,4 +39,5 @@ const it_op it_op_where = {
     .name = "where", .onnx = "Where", .since = 9,
     .in_min = 3, .in_max = 3, .out_min = 1, .out_max = 1,
     .infer = where_infer, .forward = where_forward,
+    .hint = "with a constant mask: Add(Mul(a, mask), Mul(b, 1 - mask)); Where(x > 0, x, k x) is LeakyRelu",
 };

@@ -14,4 +14,5 @@ const it_op it_op_xor = {
     .name = "xor", .onnx = "Xor", .since = 7,
     .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = it_logic_infer, .forward = xor_forward,
+    .hint = "as numbers: Mul is And, Max with a constant and Add followed by Clip are Or, 1 - x is Not",
 };

@@ -112,8 +112,8 @@ intact_status it_ptq_assign_acts(it_groups *gs, it_graph *g, const it_ptq_option
         if (!v->q) {
             st = it_fail_nomem(err, v->name, sizeof *v->q);
         } else if (wide) {
-            /* Answers beyond the calibration set's largest must not saturate; of 15 bits one can be spared. */
-            float top = 2 * fmaxf(fabsf(gr->range.lo), fabsf(gr->range.hi));
+            /* Answers beyond the calibration set's largest must not saturate; of 15 bits one can be spared. A known range needs no room. */
+            float top = (gr->fixed ? 1 : 2) * fmaxf(fabsf(gr->range.lo), fabsf(gr->range.hi));
             v->q->scale[0] = top / 32767 > 0 && isfinite(top) ? top / 32767 : 1.0f / 32767;
         } else {
             affine_u8(gr->range, bits[k], o->symmetric_acts, &v->q->scale[0], &v->q->zero[0]);
@@ -124,6 +124,19 @@ intact_status it_ptq_assign_acts(it_groups *gs, it_graph *g, const it_ptq_option
 }
 
 /* ---- weights ---- */
+
+/* From the largest |w| of each channel. A dead channel (all zeros, or nothing that could show beside the others) takes the layer's largest
+** scale: its codes are zeros, and its bias, which the scale serves too, fits like the others'. */
+static void spread_scales(it_quant *q, int top)
+{
+    float most = 0;
+    for (int64_t c = 0; c < q->len; c++)
+        most = q->scale[c] > most ? q->scale[c] : most;
+    for (int64_t c = 0; c < q->len; c++) {
+        float m = q->scale[c] > most * 0x1p-40f ? q->scale[c] : most;
+        q->scale[c] = m / (float)top > 0 ? m / (float)top : 1.0f / (float)top; /* a layer of zeros: any scale */
+    }
+}
 
 /* Elements of one output channel are count runs of inner elements, stride apart: w[o * inner + i * dim * inner + j]. */
 static void quantize_weight(const it_tensor *t, int axis, int bits, bool per_tensor, it_quant *q, int8_t *codes)
@@ -141,8 +154,7 @@ static void quantize_weight(const it_tensor *t, int axis, int bits, bool per_ten
                 float m = fabsf(w[(i * dim + c) * inner + j]), *s = &q->scale[per_tensor ? 0 : c];
                 *s = m > *s ? m : *s;
             }
-    for (int64_t c = 0; c < q->len; c++)
-        q->scale[c] = q->scale[c] / (float)top > 0 ? q->scale[c] / (float)top : 1.0f / (float)top; /* an all-zero channel: any scale */
+    spread_scales(q, top);
     for (int64_t c = 0; c < dim; c++) {
         double inv = 1.0 / q->scale[per_tensor ? 0 : c];
         for (int64_t i = 0; i < outer; i++)
@@ -157,10 +169,25 @@ static void quantize_weight(const it_tensor *t, int axis, int bits, bool per_ten
 static intact_status check_finite(const it_node *n, const it_value *v, intact_error *err)
 {
     const float *w = v->t.data;
+    if (v->t.type != IT_F32 || !w)
+        return INTACT_OK;
     int64_t len = it_tensor_len(&v->t);
     for (int64_t i = 0; i < len; i++)
         if (!isfinite(w[i]))
-            return it_fail(err, INTACT_E_DATA, n->name, "weight %s holds %g at element %lld; finite numbers are needed", v->name, w[i], (long long)i);
+            return it_fail(err, INTACT_E_DATA, n->name, "weight %s holds %g at element %lld; finite numbers are needed", v->name, (double)w[i],
+                           (long long)i);
+    return INTACT_OK;
+}
+
+intact_status it_ptq_check_weights(const it_graph *g, intact_error *err)
+{
+    for (size_t i = 0; i < g->nodes.len; i++) {
+        const it_node *n = g->nodes.items[i];
+        bool affine = strcmp(n->op->name, "batch_normalization") == 0; /* its parameters are weights, too */
+        for (int k = 1; k < n->in_len; k++)
+            if (n->in[k] && n->in[k]->is_const && (affine || k == n->op->quant.weight_in || k == n->op->quant.bias_in))
+                IT_TRY(check_finite(n, n->in[k], err));
+    }
     return INTACT_OK;
 }
 

@@ -128,7 +128,7 @@ static intact_status merge(it_groups *gs, const collect *c, uint32_t threads, it
             it_hist_merge(gr->hist, &c->workers[t].hist[i]);
         if (gr->hist->bad)
             return it_fail(err, INTACT_E_DATA, gr->first->name, "%llu of %llu values are infinite or not a number; the network overflows on this data (is the preprocessing right?)",
-                           (unsigned long long)gr->hist->bad, (unsigned long long)gr->hist->count);
+                           (unsigned long long)gr->hist->bad, (unsigned long long)(gr->hist->count + gr->hist->bad));
     }
     return INTACT_OK;
 }
@@ -138,6 +138,7 @@ intact_status it_ptq_collect(it_groups *gs, const it_graph *g, const it_feed *fe
     *out = (it_collect_result){0};
     if (g->inputs.len != 1)
         return it_fail(err, INTACT_E_UNSUPPORTED, g->name, "the network has %zu inputs; calibration feeds networks with one", g->inputs.len);
+    IT_TRY(it_ptq_check_weights(g, err));
     uint32_t threads = it_pool_threads(job->pool);
     collect c = {.gs = gs, .g = g, .feed = feed, .workers = it_alloc_zero(gs->alloc, threads * sizeof(worker))};
     if (!c.workers)
@@ -152,6 +153,8 @@ intact_status it_ptq_collect(it_groups *gs, const it_graph *g, const it_feed *fe
         st = merge(gs, &c, threads, out, err);
     if (st == INTACT_OK && out->samples == 0)
         st = it_fail(err, INTACT_E_DATA, "calibration", "none of the %llu samples could be read; first: %s", (unsigned long long)out->skipped, out->skipped_why);
+    if (st == INTACT_OK)
+        st = it_ptq_doubts(gs, out->samples, err);
     for (uint32_t t = 0; t < threads; t++)
         worker_close(&c.workers[t], &c);
     it_alloc_free(gs->alloc, c.workers, threads * sizeof(worker));

@@ -35,18 +35,68 @@ static intact_status check_node(const it_graph *g, const it_node *n, intact_erro
                    n->op->hint ? n->op->hint : "");
 }
 
-static void join_node(int *parent, const it_node *n)
+static void join_same(int *parent, const it_node *n)
 {
-    if (n->out_len < 1 || !is_activation(n->out[0]))
+    if (n->op->quant.out != IT_Q_SAME || n->out_len < 1 || n->in_len < 1 || !is_activation(n->out[0]) || !is_activation(n->in[0]))
         return;
-    if (n->op->quant.out == IT_Q_SAME && n->in_len && is_activation(n->in[0]))
-        for (int k = 0; k < n->out_len; k++)
-            if (n->out[k])
-                join(parent, n->out[k]->id, n->in[0]->id);
-    if (n->op->quant.out == IT_Q_SHARED)
-        for (int k = 0; k < n->in_len; k++)
-            if (is_activation(n->in[k]))
-                join(parent, n->out[0]->id, n->in[k]->id);
+    for (int k = 0; k < n->out_len; k++)
+        if (n->out[k])
+            join(parent, n->out[k]->id, n->in[0]->id);
+}
+
+/* What reads the values that are one by IT_Q_SAME alone, movers inside the class aside. */
+typedef struct class_reader { const it_node *only; bool many; } class_reader;
+
+static void count_readers(class_reader *reader, int *parent, const it_graph *g)
+{
+    for (size_t i = 0; i < g->nodes.len; i++) {
+        const it_node *n = g->nodes.items[i];
+        for (int k = 0; k < n->in_len; k++) {
+            if (!is_activation(n->in[k]))
+                continue;
+            class_reader *r = &reader[find(parent, n->in[k]->id)];
+            if (k == 0 && n->op->quant.out == IT_Q_SAME && n->out_len && is_activation(n->out[0]))
+                continue;
+            r->many = r->many || (r->only && r->only != n);
+            r->only = n;
+        }
+    }
+    for (size_t i = 0; i < g->outputs.len; i++)
+        reader[find(parent, g->outputs.items[i]->id)].many = true;
+}
+
+/* Inputs that nobody but this concat reads share its parameters: their producer writes its codes at once. A value with other readers keeps
+** its own range, which theirs depends on; lowering requantizes a copy. reader was counted before any such join. */
+static void join_shared(int *parent, const int *same, const class_reader *reader, const it_node *n)
+{
+    if (n->op->quant.out != IT_Q_SHARED || n->out_len < 1 || !is_activation(n->out[0]))
+        return;
+    for (int k = 0; k < n->in_len; k++)
+        if (is_activation(n->in[k]) && !reader[same[n->in[k]->id]].many)
+            join(parent, n->out[0]->id, n->in[k]->id);
+}
+
+static intact_status join_all(int *parent, size_t len, const it_graph *g, const intact_alloc *a, intact_error *err)
+{
+    for (size_t i = 0; i < g->nodes.len; i++) {
+        IT_TRY(check_node(g, g->nodes.items[i], err));
+        join_same(parent, g->nodes.items[i]);
+    }
+    class_reader *reader = it_alloc_zero(a, len * sizeof *reader);
+    int *same = it_alloc_new(a, len * sizeof *same);
+    intact_status st = INTACT_OK;
+    if (reader && same) {
+        count_readers(reader, parent, g);
+        for (size_t i = 0; i < len; i++)
+            same[i] = find(parent, (int)i);
+        for (size_t i = 0; i < g->nodes.len; i++)
+            join_shared(parent, same, reader, g->nodes.items[i]);
+    } else {
+        st = it_fail_nomem(err, "quantization", len * (sizeof *reader + sizeof *same));
+    }
+    it_alloc_free(a, reader, len * sizeof *reader);
+    it_alloc_free(a, same, len * sizeof *same);
+    return st;
 }
 
 static intact_status number_groups(it_groups *gs, const it_graph *g, int *parent, intact_error *err)
@@ -67,6 +117,16 @@ static intact_status number_groups(it_groups *gs, const it_graph *g, int *parent
     return INTACT_OK;
 }
 
+/* A concat whose inputs all are in its group brings nothing of its own. */
+static bool adds_nothing(const it_groups *gs, const it_node *n)
+{
+    if (n->op->quant.out == IT_Q_SHARED)
+        for (int k = 0; k < n->in_len; k++)
+            if (is_activation(n->in[k]) && gs->of[n->in[k]->id] != gs->of[n->out[0]->id])
+                return false;
+    return n->op->quant.out == IT_Q_SAME || n->op->quant.out == IT_Q_SHARED;
+}
+
 /* A group is fixed when every operator that brings values into it says the same range; the rest is calibrated. */
 static void mark_fixed(it_groups *gs, const it_graph *g)
 {
@@ -78,7 +138,7 @@ static void mark_fixed(it_groups *gs, const it_graph *g)
             continue;
         it_group *gr = &gs->g.items[gs->of[v->id]];
         const it_op_quant *q = v->producer ? &v->producer->op->quant : NULL;
-        if (q && (q->out == IT_Q_SAME || q->out == IT_Q_SHARED))
+        if (q && adds_nothing(gs, v->producer))
             continue;
         bool fixed = q && q->out == IT_Q_FIXED;
         if (fixed && isnan(gr->range.lo))
@@ -122,12 +182,15 @@ static bool is_global_pool(const it_node *n)
     return strcmp(n->op->name, "average_pool") == 0 && y->rank == 4 && y->dim[2] == 1 && y->dim[3] == 1;
 }
 
-/* The network's answer keeps 16 bits, and so do the dense layer and global pooling that end in it: their input is taken wide too. */
+static bool is_dense(const it_node *n) { return strcmp(n->op->name, "gemm") == 0 || strcmp(n->op->name, "mat_mul") == 0; }
+
+/* The network's answer keeps 16 bits, and so does what ends in it: the logits of a softmax or sigmoid, the input of a dense layer that
+** global pooling gives. */
 static void mark_wide(it_groups *gs, const it_graph *g, const it_value *v)
 {
     while (v && gs->of[v->id] >= 0) {
         int group = gs->of[v->id];
-        if (gs->g.items[group].fixed || !can_s16(gs, g, group))
+        if (!can_s16(gs, g, group))
             return;
         const it_node *n = v->producer;
         while (n && n->op->quant.out == IT_Q_SAME && n->in_len) /* the operator that made the group's values */
@@ -135,8 +198,11 @@ static void mark_wide(it_groups *gs, const it_graph *g, const it_value *v)
         if (!n)
             return;
         gs->g.items[group].type = INTACT_S16;
-        bool dense = strcmp(n->op->name, "gemm") == 0 || strcmp(n->op->name, "mat_mul") == 0;
-        if (!dense || !n->in_len)
+        if (n->in_len && n->op->quant.out == IT_Q_FIXED) {
+            v = n->in[0];
+            continue;
+        }
+        if (!is_dense(n) || !n->in_len)
             return;
         const it_node *before = n->in[0]->producer;
         while (before && before->op->quant.out == IT_Q_SAME && before->in_len)
@@ -155,11 +221,8 @@ intact_status it_groups_make(it_groups *gs, const it_graph *g, const intact_allo
     intact_status st = parent && gs->of ? INTACT_OK : it_fail_nomem(err, "quantization", 2 * gs->of_len * sizeof *parent);
     for (size_t i = 0; st == INTACT_OK && i < gs->of_len; i++)
         parent[i] = (int)i, gs->of[i] = -1;
-    for (size_t i = 0; st == INTACT_OK && i < g->nodes.len; i++) {
-        st = check_node(g, g->nodes.items[i], err);
-        if (st == INTACT_OK)
-            join_node(parent, g->nodes.items[i]);
-    }
+    if (st == INTACT_OK)
+        st = join_all(parent, gs->of_len, g, gs->alloc, err);
     if (st == INTACT_OK)
         st = number_groups(gs, g, parent, err);
     if (st == INTACT_OK) {
@@ -178,6 +241,7 @@ void it_groups_release(it_groups *gs)
     for (size_t i = 0; i < gs->g.len; i++)
         it_alloc_free(gs->alloc, gs->g.items[i].hist, sizeof *gs->g.items[i].hist);
     IT_VEC_FREE(gs->alloc, gs->g);
+    IT_VEC_FREE(gs->alloc, gs->notes);
     it_alloc_free(gs->alloc, gs->of, gs->of_len * sizeof *gs->of);
     *gs = (it_groups){.alloc = gs->alloc};
 }

@@ -112,6 +112,40 @@ static void test_channel_constants(void **state)
         }
 }
 
+/* A constant for each element, each row or each column: a position embedding. */
+static void element_constants(const char *onnx, int rank, int shape, bool const_first, intact_type type, uint64_t seed)
+{
+    net t;
+    int64_t dim[5];
+    int from = shape == 1 ? rank - 1 : shape == 2 && rank > 2 ? 1 : 0; /* all dimensions; the last alone; without the batch */
+    net_init(&t, seed);
+    net_input(&t, type, -2, 2.5f, rank, SHAPES[rank - 2]);
+    memcpy(dim, SHAPES[rank - 2] + from, sizeof(*dim) * (size_t)(rank - from));
+    if (shape == 3) dim[1] = 1;
+    it_value *k = net_const(&t, rank - from, dim, 0.5f, 2);
+    it_value *y = net_node(&t, onnx, const_first ? IN(k, t.x) : IN(t.x, k), NULL);
+    if (seed % 2) y->producer->clamp_hi = 1;
+    net_measure(&t, y, type);
+    net_check(&t, 0.6);
+    net_free(&t);
+}
+
+static void test_element_constants(void **state)
+{
+    (void)state;
+    for (int rank = 2; rank <= 5; rank++)
+        for (int shape = 0; shape < 4; shape++)
+            for (int wide = 0; wide < 2 && !(rank == 2 && shape == 3); wide++) { /* (1, 1) is one value */
+                intact_type type = wide ? INTACT_S16 : INTACT_U8;
+                uint64_t seed = 100 + (uint64_t)(rank * 8 + shape);
+                element_constants("Add", rank, shape, shape % 2, type, seed);
+                element_constants("Sub", rank, shape, false, type, seed + 1);
+                element_constants("Sub", rank, shape, true, type, seed + 2);
+                element_constants("Mul", rank, shape, shape % 2 == 0, type, seed + 3);
+                element_constants("Div", rank, shape, false, type, seed + 4);
+            }
+}
+
 /* ---- two computed operands ---- */
 
 static void two_operands(const char *onnx, intact_type in, intact_type mid, bool gate, bool swap, uint64_t seed)
@@ -155,7 +189,7 @@ static void test_unsupported(void **state)
     (void)state;
     net_init(&t, 70);
     net_input(&t, INTACT_U8, -1, 1, 4, SHAPES[2]);
-    expect_unsupported(&t, net_node(&t, "Add", IN(t.x, net_const(&t, 1, (int64_t[]){5}, 0, 1)), NULL), "one per channel");
+    expect_unsupported(&t, net_node(&t, "Pow", IN(t.x, net_const(&t, 1, (int64_t[]){5}, 0, 1)), NULL), "one per channel");
     net_init(&t, 71);
     net_input(&t, INTACT_U8, 1, 2, 4, SHAPES[2]);
     expect_unsupported(&t, net_node(&t, "Div", IN(t.x, net_node(&t, "Exp", IN(t.x), NULL)), NULL), "Reciprocal");
@@ -246,7 +280,7 @@ static void test_arg(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables),       cmocka_unit_test(test_one_constant), cmocka_unit_test(test_channel_constants),
+        cmocka_unit_test(test_tables),       cmocka_unit_test(test_one_constant), cmocka_unit_test(test_channel_constants), cmocka_unit_test(test_element_constants),
         cmocka_unit_test(test_two_operands), cmocka_unit_test(test_unsupported),  cmocka_unit_test(test_reductions),
         cmocka_unit_test(test_arg),
     };
