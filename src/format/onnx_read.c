@@ -149,8 +149,17 @@ static intact_status read_model(it_onnx_reader *r)
     return it_graph_verify(r->g, r->err);
 }
 
+/* Other things that people pass, which their first bytes tell. */
+static intact_status check_kind(it_onnx_reader *r, const void *b, size_t len)
+{
+    if (len >= 4 && memcmp(b, "ITM", 3) == 0)
+        return it_fail(r->err, INTACT_E_FORMAT, "model", "this is an integer program (.itm) already; the float network (.onnx) is needed here");
+    return INTACT_OK;
+}
+
 static intact_status unpack(it_onnx_reader *r, const void *bytes, size_t len)
 {
+    IT_TRY(check_kind(r, bytes, len));
     IT_TRY(it_onnx_scan(bytes, len, IT_ONNX_MODEL, r->err));
     IT_TRY(it_onnx_owner_new(r->g->alloc, &r->owner, r->err));
     r->g->map = r->owner;

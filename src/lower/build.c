@@ -48,13 +48,13 @@ intact_status it_lower_build(it_lower *lw, const it_graph *g, const it_pixel_map
         IT_TRY(lower_node(lw, g->nodes.items[i], err));
     for (size_t i = 0; i < g->outputs.len; i++)
         IT_TRY(it_lower_tensor(lw, g->outputs.items[i], &prog->outputs[prog->outputs_len++], err));
-    return INTACT_OK;
+    return it_lower_merge_copies(prog, err);
 }
 
 static it_node *softmax_before(const it_value *v)
 {
     it_node *n = v->producer;
-    return n && (strcmp(n->op->name, "softmax") == 0 || strcmp(n->op->name, "log_softmax") == 0) ? n : NULL;
+    return n && n->op->quant.role == IT_ROLE_SOFTMAX ? n : NULL;
 }
 
 size_t it_lower_drop_softmax(it_graph *g)

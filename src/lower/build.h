@@ -16,6 +16,9 @@ typedef struct it_pixel_map {
 ** codes. prog is initialised and empty; meta stays the caller's to fill in. Notes land in lw (initialised here; release it afterwards). */
 INTACT_MUST_USE intact_status it_lower_build(it_lower *lw, const it_graph *g, const it_pixel_map *pixels, it_prog *prog, const intact_alloc *a, intact_error *err);
 
+/* Copies of copies become one; it_lower_build() calls it. */
+INTACT_MUST_USE intact_status it_lower_merge_copies(it_prog *p, intact_error *err);
+
 /* A Softmax or LogSoftmax whose result is a graph output is left out: the order of the answers is the same. Returns how many. */
 size_t it_lower_drop_softmax(it_graph *g);
 

@@ -32,6 +32,6 @@ static intact_status add_lower(it_lower *lw, const it_node *n, intact_error *err
 const it_op it_op_add = {
     .name = "add", .onnx = "Add", .since = 1, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = add_infer, .forward = add_forward, .lower = add_lower,
-    .quant = IT_BINARY_QUANT,
+    .quant = IT_BINARY_QUANT_CLAMPS,
     .layout = IT_LAYOUT_ANY, .inplace = true,
 };

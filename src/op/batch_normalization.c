@@ -166,6 +166,6 @@ const it_op it_op_batch_normalization = {
     .in_min = 5, .in_max = 5, .out_min = 1, .out_max = 5,
     .args_bytes = sizeof(bn_args),
     .parse = bn_parse, .infer = bn_infer, .forward = bn_forward, .lower = bn_lower,
-    .quant = { .out = IT_Q_FREE, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
+    .quant = { .clamps = true, .all_parameters = true, .out = IT_Q_FREE, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
     .layout = IT_LAYOUT_NHWC,
 };

@@ -71,5 +71,6 @@ INTACT_MUST_USE intact_status it_lower_channel_table(it_lower *lw, const it_node
 
 #define IT_BINARY_ENTRY(id, suffix, type) [id] = BINARY_NAME(suffix),
 #define IT_BINARY_QUANT { .out = IT_Q_FREE, .in_types = IT_LUT_TYPES, .out_types = IT_LUT_TYPES }
+#define IT_BINARY_QUANT_CLAMPS { .clamps = true, .out = IT_Q_FREE, .in_types = IT_LUT_TYPES, .out_types = IT_LUT_TYPES }
 
 #endif

@@ -116,7 +116,7 @@ const it_op it_op_conv = {
     .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_conv_op_args),
     .parse = conv_parse, .infer = conv_infer, .forward = conv_forward, .lower = conv_lower,
-    .quant = { .out = IT_Q_FREE, .weight_in = 1, .bias_in = 2, .weight_axis = conv_weight_axis,
+    .quant = { .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .bias_in = 2, .weight_axis = conv_weight_axis,
                .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
     .layout = IT_LAYOUT_NHWC,
 };

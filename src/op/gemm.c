@@ -175,6 +175,6 @@ const it_op it_op_gemm = {
     .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(gemm_args),
     .parse = gemm_parse, .infer = gemm_infer, .forward = gemm_forward, .lower = gemm_lower,
-    .quant = { .out = IT_Q_FREE, .weight_in = 1, .bias_in = 2, .weight_axis = gemm_weight_axis,
+    .quant = { .role = IT_ROLE_DENSE, .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .bias_in = 2, .weight_axis = gemm_weight_axis,
                .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
 };

@@ -26,6 +26,6 @@ const it_op it_op_global_average_pool = {
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_pooling_args), /* all zero: no attributes */
     .infer = global_average_pool_infer, .forward = global_average_pool_forward, .lower = global_average_pool_lower,
-    .quant = { .out = IT_Q_FREE, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
+    .quant = { .role = IT_ROLE_POOL, .clamps = true, .out = IT_Q_FREE, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
     .layout = IT_LAYOUT_NHWC,
 };

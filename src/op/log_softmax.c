@@ -13,5 +13,6 @@ const it_op it_op_log_softmax = {
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_softmax_op_args),
     .parse = it_softmax_parse, .infer = it_softmax_infer, .forward = log_softmax_forward,
+    .quant = { .role = IT_ROLE_SOFTMAX },
     .hint = "end the network at LogSoftmax's input, whose order is the same, or use Softmax",
 };

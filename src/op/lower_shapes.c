@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lower_shapes.c: which nodes compute shapes rather than activations: they leave no instruction behind. */
-#include <string.h>
-
 #include "op/lower.h"
 
 /* Inference computed all that n gives: shape arithmetic, at the batch of 1 that a program is made for. */
@@ -20,9 +18,8 @@ static bool serves_shapes(const it_graph *g, const it_value *v)
         return true;
     for (size_t i = 0; i < g->nodes.len; i++) {
         const it_node *n = g->nodes.items[i];
-        bool sizes = strcmp(n->op->name, "resize") == 0 || strcmp(n->op->name, "upsample") == 0;
         for (int k = 0; k < n->in_len; k++)
-            if (n->in[k] == v && !is_known(n) && !(sizes && k > 0))
+            if (n->in[k] == v && !is_known(n) && !(n->op->quant.shape_inputs && k > 0))
                 return false;
     }
     return true;

@@ -165,6 +165,6 @@ const it_op it_op_mat_mul = {
     .name = "mat_mul", .onnx = "MatMul", .since = 1,
     .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = mat_mul_infer, .forward = mat_mul_forward, .lower = mat_mul_lower,
-    .quant = { .out = IT_Q_FREE, .weight_in = 1, .weight_axis = mat_mul_weight_axis,
+    .quant = { .role = IT_ROLE_DENSE, .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .weight_axis = mat_mul_weight_axis,
                .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
 };

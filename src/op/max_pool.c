@@ -41,6 +41,6 @@ const it_op it_op_max_pool = {
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 2,
     .args_bytes = sizeof(it_pooling_args),
     .parse = max_pool_parse, .infer = max_pool_infer, .forward = max_pool_forward, .lower = max_pool_lower,
-    .quant = { .out = IT_Q_SAME, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
+    .quant = { .clamps = true, .out = IT_Q_SAME, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
     .layout = IT_LAYOUT_NHWC,
 };

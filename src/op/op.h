@@ -44,7 +44,19 @@ typedef enum it_q_out {
     IT_Q_FIXED     /* the output's range is known: fixed_lo..fixed_hi (softmax, sigmoid) */
 } it_q_out;
 
+/* What an operator is to decisions that are taken across operators. */
+typedef enum it_op_role {
+    IT_ROLE_NONE = 0,
+    IT_ROLE_DENSE,   /* matrix layer: keeps a 16-bit answer's input wide too, when pooling gives it */
+    IT_ROLE_POOL,    /* averages over space; global when only one position is left */
+    IT_ROLE_SOFTMAX  /* at the network's end it changes no order and may be left out */
+} it_op_role;
+
 typedef struct it_op_quant {
+    it_op_role role;
+    bool clamps;                                  /* lower() honours node->clamp_lo/hi: a following Relu or Clip fuses */
+    bool all_parameters;                          /* every constant input is a weight (batch normalization), not only weight_in, bias_in */
+    bool shape_inputs;                            /* inputs from 1 on only say sizes (resize) */
     it_q_out out;
     float fixed_lo, fixed_hi;
     int weight_in, bias_in;                       /* index of the constant weight and bias inputs, 0 when none (input 0 never is one) */

@@ -44,5 +44,5 @@ static intact_status reduce_mean_lower(it_lower *lw, const it_node *n, intact_er
 const it_op it_op_reduce_mean = {
     IT_REDUCE_FIELDS(reduce_mean), .onnx = "ReduceMean", .parse = it_reduce_parse, .infer = it_reduce_infer,
     .lower = reduce_mean_lower,
-    .quant = { .out = IT_Q_FREE, .in_types = IT_LUT_TYPES, .out_types = IT_LUT_TYPES },
+    .quant = { .role = IT_ROLE_POOL, .out = IT_Q_FREE, .in_types = IT_LUT_TYPES, .out_types = IT_LUT_TYPES },
 };

@@ -198,6 +198,6 @@ const it_op it_op_resize = {
     .in_min = 1, .in_max = 4, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(resize_args),
     .parse = resize_parse, .infer = resize_infer, .forward = resize_forward, .lower = resize_lower,
-    .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
+    .quant = { .shape_inputs = true, .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
     .layout = IT_LAYOUT_NHWC,
 };

@@ -146,6 +146,6 @@ const it_op it_op_softmax = {
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_softmax_op_args),
     .parse = it_softmax_parse, .infer = it_softmax_infer, .forward = softmax_forward, .lower = softmax_lower,
-    .quant = { .out = IT_Q_FIXED, .fixed_lo = 0, .fixed_hi = 1, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16,
+    .quant = { .role = IT_ROLE_SOFTMAX, .out = IT_Q_FIXED, .fixed_lo = 0, .fixed_hi = 1, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16,
                .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
 };

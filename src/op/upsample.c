@@ -93,6 +93,6 @@ const it_op it_op_upsample = {
     .in_min = 1, .in_max = 2, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(upsample_args),
     .parse = upsample_parse, .infer = upsample_infer, .forward = upsample_forward, .lower = upsample_lower,
-    .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
+    .quant = { .shape_inputs = true, .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
     .layout = IT_LAYOUT_NHWC,
 };

@@ -4,14 +4,7 @@
 
 #include "op/unary.h"
 
-static bool can_clamp(const it_node *n)
-{
-    static const char *const ops[] = {"Conv", "Gemm",    "MatMul",      "Add",               "Sub",
-                                      "Mul",  "MaxPool", "AveragePool", "GlobalAveragePool", "BatchNormalization"};
-    for (size_t i = 0; i < IT_LEN(ops); i++)
-        if (it_edit_is(n, ops[i])) return n->out_len == 1 || !n->out[1];
-    return false;
-}
+static bool can_clamp(const it_node *n) { return n->op->quant.clamps && (n->out_len == 1 || !n->out[1]); }
 
 static bool bounds(const it_node *n, float *lo, float *hi)
 {

@@ -183,9 +183,8 @@ intact_status it_ptq_check_weights(const it_graph *g, intact_error *err)
 {
     for (size_t i = 0; i < g->nodes.len; i++) {
         const it_node *n = g->nodes.items[i];
-        bool affine = strcmp(n->op->name, "batch_normalization") == 0; /* its parameters are weights, too */
         for (int k = 1; k < n->in_len; k++)
-            if (n->in[k] && n->in[k]->is_const && (affine || k == n->op->quant.weight_in || k == n->op->quant.bias_in))
+            if (n->in[k] && n->in[k]->is_const && (n->op->quant.all_parameters || k == n->op->quant.weight_in || k == n->op->quant.bias_in))
                 IT_TRY(check_finite(n, n->in[k], err));
     }
     return INTACT_OK;

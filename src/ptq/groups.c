@@ -176,13 +176,11 @@ static bool can_s16(const it_groups *gs, const it_graph *g, int group)
 
 static bool is_global_pool(const it_node *n)
 {
-    if (strcmp(n->op->name, "global_average_pool") == 0 || strcmp(n->op->name, "reduce_mean") == 0)
-        return true;
     const it_tensor *y = &n->out[0]->t;
-    return strcmp(n->op->name, "average_pool") == 0 && y->rank == 4 && y->dim[2] == 1 && y->dim[3] == 1;
+    return n->op->quant.role == IT_ROLE_POOL && (y->rank < 4 || (y->dim[2] == 1 && y->dim[3] == 1));
 }
 
-static bool is_dense(const it_node *n) { return strcmp(n->op->name, "gemm") == 0 || strcmp(n->op->name, "mat_mul") == 0; }
+static bool is_dense(const it_node *n) { return n->op->quant.role == IT_ROLE_DENSE; }
 
 /* The network's answer keeps 16 bits, and so does what ends in it: the logits of a softmax or sigmoid, the input of a dense layer that
 ** global pooling gives. */
