@@ -124,7 +124,7 @@ static void bench_elementwise(const it_kern *k)
     uint8_t *a = fresh(N), *b = fresh(N), *y = fresh(N), *table = fresh(256);
     int32_t *sum = fresh(N * 4);
     it_add_consts ka = {12, 130, 1500000000, 1200000000, 31, 3, 0, 255};
-    it_mul_consts km = {12, 130, 1500000000, 38, 3, 0, 255};
+    it_mul_consts km = {12, 130, 1500000000, 38, 3, 0, 255, 0, 0};
     const char *names[5] = {"add_u8", "mul_u8", "lut_u8", "max_u8", "sum_u8"};
     for (int f = 0; f < 5; f++) {
         double best = 1e9;
@@ -160,7 +160,7 @@ int main(int argc, char **argv)
                 if ((argc > 2 && !strstr(s->name, argv[2])) || (elem == 2 && i % 3)) continue;
                 uint32_t out = (s->h + 2 * s->pad - s->k) / s->stride + 1;
                 it_conv_geom g = {s->h,      s->h, s->c, out,    out,    s->o, s->kind == 1 ? s->c : 1, s->k, s->k, s->stride,
-                                  s->stride, 1,    1,    s->pad, s->pad, 7};
+                                  s->stride, 1,    1,    s->pad, s->pad, 7, 0, 0};
                 double t = seconds_of(v, &g, elem), macs = (double)out * out * s->o * s->k * s->k * (s->kind == 1 ? 1 : s->c);
                 printf("%-12s %-34s %8.2f us %7.1f GMAC/s %s %s\n", intact_cpu_name((intact_cpu)c), s->name, t * 1e6, macs / t * 1e-9,
                        elem == 1 ? "u8 " : "s16", v->name);

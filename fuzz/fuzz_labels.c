@@ -41,7 +41,7 @@ static void check_labels(const uint8_t *data, size_t len)
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (it_dataset_open(NULL, folder, path, 3, &d, &err) == INTACT_OK) {
         for (size_t i = 0; i < d->len; i++)
-            if (d->label[i] < -1 || d->label[i] >= (int64_t)d->classes || strstr(it_dataset_name(d, i), ".."))
+            if (d->label[i] < 0 || d->label[i] >= (int64_t)d->classes || strstr(it_dataset_name(d, i), ".."))
                 abort();
         it_dataset_close(d);
     } else if (err.code == INTACT_OK || !err.message[0]) {

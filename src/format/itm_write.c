@@ -69,11 +69,11 @@ static void put_consts(out_bytes *o, const it_prog *p)
     for (size_t k = 0; k < p->consts.len; k++) {
         const it_pconst *c = &p->consts.items[k];
         at = it_round_up(at, IT_ITM_ALIGN);
-        put_u32(o, c->type);
-        put_u32(o, 0);
-        put_u64(o, c->len);
+        put_u32(o, c->bits ? it_itm_code_type(c->bits) : c->type);
+        put_u32(o, c->table);
+        put_u64(o, c->bits ? c->len / c->rows | (uint64_t)c->rows << 32 : c->len);
         put_u64(o, at);
-        at += c->len * intact_type_bytes(c->type);
+        at += it_pconst_bytes(c);
     }
 }
 
@@ -82,7 +82,7 @@ static void put_data(out_bytes *o, const it_prog *p)
 {
     for (size_t k = 0; k < p->consts.len; k++) {
         put_padding(o);
-        put(o, p->consts.items[k].data, p->consts.items[k].len * intact_type_bytes(p->consts.items[k].type));
+        put(o, p->consts.items[k].data, it_pconst_bytes(&p->consts.items[k]));
     }
 }
 

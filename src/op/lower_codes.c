@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weights quantized to 4 bits and fewer as packed codes into a table: of the layer's values when at most 16 differ, else of each channel's. */
+/* Weights of 4 bits and fewer as packed codes into a table: of the layer's values when at most 16 differ, else of each channel's. */
 #include <string.h>
 
 #include "op/lower.h"

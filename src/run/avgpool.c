@@ -16,7 +16,7 @@ typedef struct avgpool_state {
     const int32_t *mult, *shift;
     bool by_count; /* mult and shift are indexed by the number of valid elements - 1 */
     uint32_t blocks; /* of CHANNELS_AT_ONCE */
-    it_fn_sum_u8 *kern;
+    it_fn_sum_rows_u8 *kern;
 } avgpool_state;
 
 static intact_status avgpool_check(const it_prog *p, const it_pinstr *i, intact_error *err)
@@ -60,7 +60,7 @@ static intact_status avgpool_prepare(it_prep *prep, const it_prog *p, const it_p
     s->mult = it_const(p, s->a.mult)->data;
     s->shift = it_const(p, s->a.shift)->data;
     s->by_count = it_const(p, s->a.mult)->len > 1;
-    s->kern = prep->kern->sum_u8;
+    s->kern = prep->kern->sum_rows_u8;
     s->blocks = (s->x[2] + CHANNELS_AT_ONCE - 1) / CHANNELS_AT_ONCE;
     prep->scratch_bytes = CHANNELS_AT_ONCE * sizeof(int32_t);
     return INTACT_OK;
@@ -72,16 +72,17 @@ static uint64_t avgpool_macs(const it_prog *p, const it_pinstr *i)
     return it_ptensor_elements(it_out(p, i, 0)) * a->kh * a->kw; /* below 2^31 * 2^23 */
 }
 
-/* Adds the codes x[at..at+n) to acc. */
-static void sum_into(const avgpool_state *s, const void *x, size_t at, int32_t *acc, size_t n)
+/* Adds n codes of each of the pixels that begin at x[at] to acc. */
+static void sum_into(const avgpool_state *s, const void *x, size_t at, size_t pixels, int32_t *acc, size_t n)
 {
     if (s->x_type == INTACT_U8) {
-        s->kern((const uint8_t *)x + at, acc, n);
+        s->kern((const uint8_t *)x + at, s->x[2], pixels, acc, n);
         return;
     }
     const int16_t *from = (const int16_t *)x + at;
-    for (size_t j = 0; j < n; j++)
-        acc[j] += from[j];
+    for (; pixels > 0; pixels--, from += s->x[2])
+        for (size_t j = 0; j < n; j++)
+            acc[j] += from[j];
 }
 
 /* The part of a window that lies inside [0, in): [begin, end). */
@@ -100,9 +101,9 @@ static void pool_pixel(const avgpool_state *s, const it_frame *f, uint64_t pixel
     inside(ow, s->a.stride_w, s->a.kw, s->a.pad_l, s->x[1], &w0, &w1);
     const size_t sample = (size_t)(pixel / s->y[1] / s->y[0]) * s->x[0] * s->x[1];
     memset(acc, 0, n * sizeof *acc);
-    for (uint32_t h = h0; h < h1; h++)
-        for (uint32_t w = w0; w < w1; w++)
-            sum_into(s, f->in[0], (sample + (size_t)h * s->x[1] + w) * s->x[2] + c, acc, n);
+    const bool whole = w0 == 0 && w1 == s->x[1]; /* rows follow one another */
+    for (uint32_t h = h0; h < h1; h += whole ? h1 - h0 : 1)
+        sum_into(s, f->in[0], (sample + (size_t)h * s->x[1] + w0) * s->x[2] + c, whole ? (size_t)(h1 - h0) * (w1 - w0) : w1 - w0, acc, n);
     /* n * 255 < 2^31 (n * 32767 < 2^31 for s16): the sum and its zero-point term fit 32 bits, and so does their difference */
     const uint32_t count = (h1 - h0) * (w1 - w0), at = s->by_count && count > 0 ? count - 1 : 0;
     const int32_t zero = (int32_t)count * s->x_zero, m = s->mult[at], shift = s->shift[at];

@@ -67,6 +67,9 @@ intact_status it_check_const(const it_prog *p, const it_pinstr *i, const char *w
                              intact_error *err)
 {
     const it_pconst *k = it_const(p, c);
+    if (k->bits != 0)
+        return it_check_fail(i, INTACT_E_SHAPE, err, "%s is packed to %u bits; %" PRIu64 " x %s is needed", what, k->bits, len,
+                             type_name(type));
     if (k->type != type || k->len != len)
         return it_check_fail(i, INTACT_E_SHAPE, err, "%s is %" PRIu64 " x %s; %" PRIu64 " x %s is needed", what, k->len, type_name(k->type),
                              len, type_name(type));

@@ -6,14 +6,16 @@
 #include "run/check.h"
 #include "run/rows.h"
 
-enum { COPY_DIMS = 6 };
+enum { COPY_DIMS = 6, COPY_TILE = 16, COPY_GROUPS = 64 };
 
 /* Dimensions of 1 left out and neighbours that step alike merged; the innermost is dims[len - 1]. */
 typedef struct copy_state {
     uint32_t len, dims[COPY_DIMS];
     int64_t strides[COPY_DIMS]; /* of x, in elements */
-    uint64_t offset, rows;      /* rows: per sample, all dimensions but the innermost */
+    uint64_t offset, rows;      /* rows: per sample, all dimensions but those of a row */
     uint64_t x_elements;
+    uint32_t row_dims;          /* 2: the innermost two dimensions are worked on together, 1: the innermost */
+    uint64_t row_bytes;
     size_t bytes; /* of an element */
 } copy_state;
 
@@ -51,6 +53,20 @@ static intact_status copy_check(const it_prog *p, const it_pinstr *i, intact_err
     return INTACT_OK;
 }
 
+/* A transpose of much is cut into rows, so that threads can share it. */
+static void split_groups(copy_state *c)
+{
+    const uint32_t at = c->len - 2;
+    if (c->row_dims != 2 || c->len == COPY_DIMS || c->dims[at] <= COPY_GROUPS || c->dims[at] % COPY_GROUPS != 0)
+        return;
+    c->dims[c->len] = c->dims[at + 1];
+    c->strides[c->len++] = c->strides[at + 1];
+    c->dims[at + 1] = COPY_GROUPS;
+    c->strides[at + 1] = 1;
+    c->dims[at] /= COPY_GROUPS;
+    c->strides[at] = COPY_GROUPS;
+}
+
 static intact_status copy_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err)
 {
     const it_copy_args *a = i->args;
@@ -75,58 +91,148 @@ static intact_status copy_prepare(it_prep *prep, const it_prog *p, const it_pins
         c->strides[0] = 1;
         c->len = 1;
     }
+    c->bytes = intact_type_bytes(it_in(p, i, 0)->type);
+    c->row_dims = c->len >= 2 && c->strides[c->len - 1] != 1 && c->strides[c->len - 2] == 1 ? 2 : 1;
+    split_groups(c);
     c->rows = 1;
-    for (uint32_t k = 0; k + 1 < c->len; k++)
-        c->rows *= c->dims[k];
+    c->row_bytes = c->bytes;
+    for (uint32_t k = 0; k < c->len; k++)
+        *(k + c->row_dims < c->len ? &c->rows : &c->row_bytes) *= c->dims[k];
     c->offset = a->offset;
     c->x_elements = it_ptensor_elements(it_in(p, i, 0));
-    c->bytes = intact_type_bytes(it_in(p, i, 0)->type);
     return INTACT_OK;
 }
 
-/* Where row `row` of the batch begins in x. */
-static int64_t row_at(const copy_state *c, uint64_t row)
+/* A position in x that goes through rows in order. */
+typedef struct copy_walk {
+    uint64_t sample;
+    int64_t at;
+    uint32_t index[COPY_DIMS];
+} copy_walk;
+
+static copy_walk walk_to(const copy_state *c, uint64_t row, uint32_t row_dims)
 {
-    int64_t at = (int64_t)(row / c->rows * c->x_elements + c->offset);
+    copy_walk w = { .sample = row / c->rows };
     uint64_t r = row % c->rows;
-    for (uint32_t k = c->len - 1; k-- > 0;) {
-        at += (int64_t)(r % c->dims[k]) * c->strides[k];
+    w.at = (int64_t)(w.sample * c->x_elements + c->offset);
+    for (uint32_t k = c->len - row_dims; k-- > 0;) {
+        w.index[k] = (uint32_t)(r % c->dims[k]);
+        w.at += (int64_t)w.index[k] * c->strides[k];
         r /= c->dims[k];
     }
-    return at;
+    return w;
 }
 
-static void copy_row(const copy_state *c, const uint8_t *x, int64_t at, uint8_t *y)
+static void walk_on(const copy_state *c, copy_walk *w, uint32_t row_dims)
+{
+    for (uint32_t k = c->len - row_dims; k-- > 0;) {
+        w->at += c->strides[k];
+        if (++w->index[k] < c->dims[k])
+            return;
+        w->at -= (int64_t)c->dims[k] * c->strides[k];
+        w->index[k] = 0;
+    }
+    w->sample++;
+    w->at = (int64_t)(w->sample * c->x_elements + c->offset);
+}
+
+/* A row whose elements lie `step` apart. */
+#define STRIDED(type) \
+    for (uint32_t j = 0; j < n; j++) \
+        ((type *)(void *)y)[j] = ((const type *)(const void *)x)[(int64_t)j * step]
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+/* y = a[0] b[0] a[1] b[1] ...; the last vectors of 16 may overlap those before them. */
+static void interleave_bytes(const uint8_t *a, const uint8_t *b, uint8_t *y, uint32_t n)
+{
+    if (n < 16) {
+        for (uint32_t j = 0; j < n; j++, y += 2) {
+            y[0] = a[j];
+            y[1] = b[j];
+        }
+        return;
+    }
+    for (uint32_t j = 0; j < n; j += 16) {
+        const uint32_t at = j + 16 <= n ? j : n - 16;
+        bytes16 va, vb;
+        memcpy(&va, a + at, sizeof va);
+        memcpy(&vb, b + at, sizeof vb);
+        bytes16 front = __builtin_shufflevector(va, vb, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        bytes16 back = __builtin_shufflevector(va, vb, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        memcpy(y + 2 * (size_t)at, &front, sizeof front);
+        memcpy(y + 2 * (size_t)at + 16, &back, sizeof back);
+    }
+}
+
+/* n groups of k elements: those of a group lie `step` apart, groups one after another (a transpose; for k = 2 an interleave). */
+#define GROUPS(type) \
+    do { \
+        type *to = (type *)(void *)y; \
+        const type *from = (const type *)(const void *)x; \
+        if (k == 2) { \
+            const type *other = from + step; \
+            for (uint32_t j = 0; j < n; j++) { \
+                to[2 * j] = from[j]; \
+                to[2 * j + 1] = other[j]; \
+            } \
+        } else \
+            for (uint32_t j0 = 0; j0 < n; j0 += COPY_TILE) \
+                for (uint32_t i0 = 0; i0 < k; i0 += COPY_TILE) \
+                    for (uint32_t j = j0; j < n && j < j0 + COPY_TILE; j++) \
+                        for (uint32_t i = i0; i < k && i < i0 + COPY_TILE; i++) \
+                            to[(size_t)j * k + i] = from[j + (int64_t)i * step]; \
+    } while (0)
+
+static void copy_row(const copy_state *c, const uint8_t *restrict x, uint8_t *restrict y)
 {
     const uint32_t n = c->dims[c->len - 1];
     const int64_t step = c->strides[c->len - 1];
     if (step == 1)
-        memcpy(y, x + (size_t)at * c->bytes, n * c->bytes);
+        memcpy(y, x, n * c->bytes);
     else if (c->bytes == 1)
-        for (uint32_t j = 0; j < n; j++)
-            y[j] = x[at + j * step];
+        STRIDED(uint8_t);
     else if (c->bytes == 2)
-        for (uint32_t j = 0; j < n; j++)
-            ((int16_t *)(void *)y)[j] = ((const int16_t *)(const void *)x)[at + j * step];
+        STRIDED(uint16_t);
     else
-        for (uint32_t j = 0; j < n; j++)
-            ((int32_t *)(void *)y)[j] = ((const int32_t *)(const void *)x)[at + j * step];
+        STRIDED(uint32_t);
+}
+
+static void copy_groups(const copy_state *c, const uint8_t *restrict x, uint8_t *restrict y)
+{
+    const uint32_t n = c->dims[c->len - 2], k = c->dims[c->len - 1];
+    const int64_t step = c->strides[c->len - 1];
+    if (c->bytes == 1 && k == 2)
+        interleave_bytes(x, x + step, y, n);
+    else if (c->bytes == 1)
+        GROUPS(uint8_t);
+    else if (c->bytes == 2)
+        GROUPS(uint16_t);
+    else
+        GROUPS(uint32_t);
 }
 
 static void copy_rows(void *work, uint32_t begin, uint32_t end, uint32_t thread)
 {
     const it_work *w = work;
     const copy_state *c = w->state;
-    const size_t row_bytes = c->dims[c->len - 1] * c->bytes;
+    copy_walk at = walk_to(c, begin, c->row_dims);
+    const uint8_t *x = w->f->in[0];
+    uint8_t *y = (uint8_t *)w->f->out[0] + begin * c->row_bytes;
     (void)thread;
-    for (uint64_t r = begin; r < end; r++)
-        copy_row(c, w->f->in[0], row_at(c, r), (uint8_t *)w->f->out[0] + r * row_bytes);
+    for (uint32_t r = begin; r < end; r++, y += c->row_bytes) {
+        if (c->row_dims == 2)
+            copy_groups(c, x + (size_t)at.at * c->bytes, y);
+        else
+            copy_row(c, x + (size_t)at.at * c->bytes, y);
+        walk_on(c, &at, c->row_dims);
+    }
 }
 
 static void copy_run(const void *state, const it_frame *f)
 {
     const copy_state *c = state;
-    it_rows_for(f, c->rows * f->batch, 2 * c->dims[c->len - 1] * c->bytes, copy_rows, c);
+    it_rows_for(f, c->rows * f->batch, 2 * c->row_bytes, copy_rows, c);
 }
 
 #define DIM(name) IT_FIELD(it_copy_args, name, U32, 1, INT32_MAX)

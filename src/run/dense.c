@@ -28,6 +28,7 @@ static it_mac_desc dense_describe(const it_prog *p, const it_pinstr *i)
         .acc64 = a->acc64,
         .lo = a->lo,
         .hi = a->hi,
+        .dense = true,
     };
 }
 

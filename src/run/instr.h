@@ -14,18 +14,18 @@
 ** folded into bias. x, y: rank 4 (or 3: height 1). in: x. */
 typedef struct it_conv_args {
     uint32_t group, kh, kw, stride_h, stride_w, dil_h, dil_w, pad_t, pad_l, pad_b, pad_r;
-    uint32_t weight; /* s8 (O, KH, KW, I/group) */
+    uint32_t weight; /* s8 (O, KH, KW, I/group), or packed: O rows of these */
     uint32_t bias, mult, shift; /* s32 [O] */
     int32_t lo, hi;
     uint32_t acc64;
 } it_conv_args;
 
-/* Depthwise: one filter per channel, O = I; weight s8 (KH, KW, C); the same struct, group unused (1). */
+/* Depthwise: one filter per channel, O = I; weight s8 (KH, KW, C), or packed: C rows of (KH, KW); the same struct, group unused (1). */
 typedef struct it_conv_args it_dwconv_args;
 
 /* y(o) = requant(bias[o] + sum_k x(k) * w(o,k)). x of any rank is read as (N, K); y is (N, O). */
 typedef struct it_dense_args {
-    uint32_t weight;            /* s8 (O, K), K in x's own (channels-last) order */
+    uint32_t weight;            /* s8 (O, K), K in x's own (channels-last) order, or packed: O rows */
     uint32_t bias, mult, shift; /* s32 [O] */
     int32_t lo, hi;
     uint32_t acc64;

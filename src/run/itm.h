@@ -16,6 +16,11 @@ enum {
     IT_ITM_ALIGN = 64         /* sections, and constants within data */
 };
 
+/* The type of a constant in the file: that of its elements (intact_type), or one of these: s8 packed to codes of 4, 3 and 2 bits. */
+enum { IT_ITM_CODES4 = INTACT_S32 + 1, IT_ITM_CODES3, IT_ITM_CODES2 };
+static inline uint32_t it_itm_code_bits(uint32_t type) { return type >= IT_ITM_CODES4 && type <= IT_ITM_CODES2 ? 8 - type : 0; }
+static inline uint32_t it_itm_code_type(uint32_t bits) { return 8 - bits; }
+
 /* In the order of the file; every file has each once. */
 typedef enum it_itm_section {
     IT_ITM_STRINGS = 1,

@@ -24,9 +24,9 @@
 **    44      4   scale, the bits of an IEEE single
 **    48      4   zero point
 **  CONSTS        u32 count, u32 zero, then 24-byte records
-**     0      4   type: 0 u8, 1 s8, 2 s16, 3 s32
-**     4      4   zero
-**     8      8   elements
+**     0      4   type: 0 u8, 1 s8, 2 s16, 3 s32; 4, 5, 6: s8 as codes of 4, 3, 2 bits
+**     4      4   zero; of codes, the constant that is their table
+**     8      8   elements; of codes, u32 in a row and u32 rows
 **    16      8   offset in the data section: the end of the previous constant rounded up to 64; the bytes between are zero
 **  DATA          the constants; ends with the last one. Used in place where the file is mapped.
 **  INSTRUCTIONS  u32 count, then for each: u32 code, u32 inputs, u32 outputs, u32 name, the tensors read, the tensors written,
@@ -205,21 +205,31 @@ static intact_status read_const(load_work *w, it_span *s, uint64_t *end, intact_
 {
     const size_t at = s->at;
     const it_span *data = &w->sections[IT_ITM_DATA];
-    uint32_t type = it_span_u32(s), zero = it_span_u32(s);
-    uint64_t len = it_span_u64(s), offset = it_span_u64(s), want = it_round_up(*end, IT_ITM_ALIGN);
-    if (type > INTACT_S32 || zero != 0)
-        return fail_at(IT_ITM_CONSTS, at, err, "type %u, then %u; types are 0 to 3 and the second word is zero", type, zero);
-    const size_t size = intact_type_bytes((intact_type)type);
-    if (len == 0 || offset != want || offset > data->len || len > (data->len - offset) / size)
+    uint32_t type = it_span_u32(s), table = it_span_u32(s), low = it_span_u32(s), high = it_span_u32(s);
+    uint64_t offset = it_span_u64(s), want = it_round_up(*end, IT_ITM_ALIGN);
+    it_pconst c = { .bits = it_itm_code_bits(type) };
+    c.type = c.bits ? INTACT_S8 : (intact_type)type;
+    c.len = c.bits ? (uint64_t)low * high : low | (uint64_t)high << 32;
+    if (type > IT_ITM_CODES2 || (!c.bits && table != 0))
+        return fail_at(IT_ITM_CONSTS, at, err, "type %u, then %u; types are 0 to 6 and the second word is zero for 0 to 3", type, table);
+    if (c.len == 0 || c.len > INT32_MAX)
+        return fail_at(IT_ITM_CONSTS, at, err, "%" PRIu64 " elements; 1 to 2^31-1 are possible", c.len);
+    if (c.bits) {
+        c.rows = high;
+        c.table = table;
+    }
+    uint64_t bytes = it_pconst_bytes(&c);
+    if (offset != want || offset > data->len || bytes > data->len - offset)
         return fail_at(IT_ITM_CONSTS, at, err,
-                       "%" PRIu64 " elements of %zu bytes at %" PRIu64 "; they begin at %" PRIu64 " in %zu bytes of data", len, size,
-                       offset, want, data->len);
+                       "%" PRIu64 " elements of %" PRIu64 " bytes at %" PRIu64 "; they begin at %" PRIu64 " in %zu bytes of data", c.len,
+                       bytes, offset, want, data->len);
     if (!all_zero(data->data, *end, offset))
         return fail_at(IT_ITM_DATA, *end, err, "the bytes between two constants must be zero");
     if (!IT_VEC_ROOM(w->prog->arena.alloc, w->prog->consts))
         return it_fail_nomem(err, "program", sizeof(it_pconst));
-    w->prog->consts.items[w->prog->consts.len++] = (it_pconst){ .type = (intact_type)type, .len = len, .data = data->data + offset };
-    *end = offset + len * size;
+    c.data = data->data + offset;
+    w->prog->consts.items[w->prog->consts.len++] = c;
+    *end = offset + bytes;
     return INTACT_OK;
 }
 

@@ -22,15 +22,39 @@ static uint64_t weight_sum(const int8_t *w, uint64_t at, uint64_t stride, uint64
     return sum;
 }
 
+/* The same of a row of packed weights. */
+static uint64_t codes_sum(const it_codes *c, size_t row, const uint16_t *pairs)
+{
+    enum { CHUNK = 1024 }; /* a multiple of 8 */
+    const uint8_t *codes = it_codes_row(c, row);
+    int8_t w[CHUNK];
+    uint64_t sum = 0;
+    for (size_t k = 0; k < c->row_len; k += CHUNK) {
+        size_t n = c->row_len - k < CHUNK ? c->row_len - k : CHUNK;
+        it_codes_values(c->bits, pairs, codes + k / 8 * c->bits, w, n);
+        sum += weight_sum(w, 0, 1, n);
+    }
+    return sum;
+}
+
 /* |acc| <= peak * sum|w| + |bias|, at every point of the sum. */
 static intact_status check_accumulators(const it_prog *p, const it_pinstr *i, const it_mac_desc *d, uint64_t per_out, intact_error *err)
 {
-    const int8_t *w = it_const(p, d->weight)->data;
+    const it_pconst *weight = it_const(p, d->weight);
+    const int8_t *w = weight->data;
     const int32_t *bias = it_const(p, d->bias)->data;
     uint64_t peak = it_in(p, i, 0)->type == INTACT_U8 ? 255 : 32768;
     uint64_t limit = d->acc64 ? (uint64_t)1 << 47 : (uint64_t)1 << 31;
+    it_codes codes = { 0 };
+    uint16_t pairs[256];
+    if (weight->bits)
+        codes = it_pconst_codes(p, weight);
     for (uint32_t o = 0; o < d->g.out_c; o++) {
-        uint64_t sum = d->depthwise ? weight_sum(w, o, d->g.out_c, per_out) : weight_sum(w, o * per_out, 1, per_out);
+        if (weight->bits && (o == 0 || codes.by_row))
+            it_codes_pairs(it_codes_table(&codes, o), codes.bits, pairs);
+        uint64_t sum = weight->bits   ? codes_sum(&codes, o, pairs)
+                       : d->depthwise ? weight_sum(w, o, d->g.out_c, per_out)
+                                      : weight_sum(w, o * per_out, 1, per_out);
         uint64_t most = peak * sum + (uint64_t)llabs(bias[o]); /* sum < 2^31 * 2^7 */
         if (most >= limit)
             return it_check_fail(i, INTACT_E_FORMAT, err,
@@ -38,6 +62,18 @@ static intact_status check_accumulators(const it_prog *p, const it_pinstr *i, co
                                  " + |%d|); accumulators must stay below %" PRIu64,
                                  o, most, peak, sum, bias[o], limit);
     }
+    return INTACT_OK;
+}
+
+static intact_status check_weight(const it_prog *p, const it_pinstr *i, const it_mac_desc *d, uint64_t len, intact_error *err)
+{
+    const it_pconst *w = it_const(p, d->weight);
+    if (w->bits == 0)
+        return it_check_const(p, i, "weight", d->weight, INTACT_S8, len, err);
+    if (w->len != len || w->rows != d->g.out_c)
+        return it_check_fail(i, INTACT_E_SHAPE, err,
+                             "weight is packed as %u rows, %" PRIu64 " codes; %u rows, %" PRIu64 " codes are needed", w->rows, w->len,
+                             d->g.out_c, len);
     return INTACT_OK;
 }
 
@@ -53,7 +89,7 @@ intact_status it_mac_check(const it_prog *p, const it_pinstr *i, const it_mac_de
     if (!it_mul_size(d->g.kh, d->g.kw, &per_out) || !it_mul_size(per_out, d->g.in_c / d->g.group, &per_out) ||
         !it_mul_size(per_out, d->g.out_c, &len))
         return it_check_fail(i, INTACT_E_SHAPE, err, "a window of %u x %u over %u channels is too large", d->g.kh, d->g.kw, d->g.in_c);
-    IT_TRY(it_check_const(p, i, "weight", d->weight, INTACT_S8, len, err));
+    IT_TRY(check_weight(p, i, d, len, err));
     IT_TRY(it_check_const(p, i, "bias", d->bias, INTACT_S32, d->g.out_c, err));
     IT_TRY(it_check_scales(p, i, d->mult, d->shift, d->g.out_c, d->acc64, err));
     return check_accumulators(p, i, d, per_out, err);
@@ -63,14 +99,40 @@ typedef struct mac_job {
     it_pack_job job;
     const it_mac *mac;
     it_epi e;
-    const int8_t *w;
+    const it_kern_conv *kern;        /* with weights as bytes, or */
+    const it_kern_codes *codes_kern; /* packed */
+    const int8_t *w;                 /* NULL: */
+    it_codes codes;
+    bool depthwise;
     void *packed;
 } mac_job;
 
-static void mac_pack(it_pack_job *job)
+/* Signed bytes in canonical order. */
+static void decode(const it_codes *c, bool depthwise, uint8_t *to)
+{
+    uint16_t pairs[256];
+    size_t len = c->row_len, row_at = depthwise ? (size_t)c->rows * len : 0; /* depthwise: a row goes behind all first, then apart */
+    int8_t *w = (int8_t *)to;
+    for (size_t row = 0; row < c->rows; row++) {
+        if (row == 0 || c->by_row)
+            it_codes_pairs(it_codes_table(c, row), c->bits, pairs);
+        it_codes_values(c->bits, pairs, it_codes_row(c, row), w + (depthwise ? row_at : row * len), len);
+        for (size_t k = 0; depthwise && k < len; k++)
+            w[k * c->rows + row] = w[row_at + k];
+    }
+}
+
+static void mac_pack(it_pack_job *job, uint8_t *temp)
 {
     const mac_job *m = (const mac_job *)job;
-    m->mac->kern->pack(&m->mac->g, &m->e, m->w, m->packed);
+    const it_conv_geom *g = &m->mac->g;
+    if (m->codes_kern) {
+        m->codes_kern->pack(g, &m->e, &m->codes, m->packed);
+        return;
+    }
+    if (!m->w)
+        decode(&m->codes, m->depthwise, temp);
+    m->kern->pack(g, &m->e, m->w ? m->w : (const int8_t *)temp, m->packed);
 }
 
 static void *arena_new64(it_arena *a, size_t bytes)
@@ -81,10 +143,61 @@ static void *arena_new64(it_arena *a, size_t bytes)
     return p ? p + (IT_ALIGN - (uintptr_t)p % IT_ALIGN) % IT_ALIGN : NULL;
 }
 
+/* A version with weights as bytes: the level's own or the nearest ancestor's that takes the layer. */
+static const it_kern_conv *choose(const it_prep *prep, const it_conv_geom *g, const it_epi *e, bool s16,
+                                  const it_kern_conv *(*pick)(const it_kern *k, bool s16))
+{
+    const it_kern *table = prep->kern;
+    while (table && !pick(table, s16)->can(g, e)) /* the plain C version can do everything */
+        table = table->parent;
+    return table ? pick(table, s16) : NULL;
+}
+
+/* Codes stay codes in memory where a level looks them up in registers; weights that a cache near the core holds are faster as bytes. */
+static bool stays_packed(const it_prep *prep, const it_mac_desc *d, const it_pconst *w, bool s16)
+{
+    enum { CODES_LEAST = 1 << 16 };
+    return w->bits && d->dense && !s16 && w->len >= CODES_LEAST &&
+           prep->kern->dense_codes_u8 != it_kern_of(INTACT_CPU_SCALAR)->dense_codes_u8;
+}
+
+/* Fills what the job and the layer have from a kernel version. */
+static intact_status use_kernel(it_prep *prep, const it_prog *p, const it_pinstr *i, const it_mac_desc *d, it_mac *mac, mac_job *job,
+                                const it_kern_conv *(*pick)(const it_kern *k, bool s16), intact_error *err)
+{
+    const it_pconst *w = it_const(p, d->weight);
+    bool s16 = it_in(p, i, 0)->type == INTACT_S16;
+    prep->weight_bits = w->bits ? w->bits : 8;
+    if (w->bits)
+        job->codes = it_pconst_codes(p, w);
+    else
+        job->w = w->data;
+    if (stays_packed(prep, d, w, s16)) {
+        const it_kern_codes *k = job->codes_kern = prep->kern->dense_codes_u8;
+        mac->units = k->units;
+        mac->run = k->run;
+        prep->kernel = k->name;
+        prep->packed_bytes = k->packed_bytes(&mac->g, &job->codes);
+        prep->scratch_bytes = k->scratch_bytes(&mac->g);
+        return INTACT_OK;
+    }
+    const it_kern_conv *k = job->kern = choose(prep, &mac->g, &job->e, s16, pick);
+    if (!k)
+        return it_check_fail(i, INTACT_E_UNSUPPORTED, err, "no kernel version takes this layer");
+    mac->units = k->units;
+    mac->run = k->run;
+    job->depthwise = d->depthwise;
+    job->job.temp_bytes = w->bits ? w->len + (d->depthwise ? w->len / w->rows : 0) : 0;
+    prep->kernel = k->name;
+    prep->packed_bytes = k->packed_bytes(&mac->g);
+    prep->scratch_bytes = k->scratch_bytes(&mac->g);
+    return INTACT_OK;
+}
+
 intact_status it_mac_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, const it_mac_desc *d,
                              const it_kern_conv *(*pick)(const it_kern *k, bool s16), intact_error *err)
 {
-    const it_ptensor *x = it_in(p, i, 0), *y = it_out(p, i, 0);
+    const it_ptensor *y = it_out(p, i, 0);
     it_mac *mac;
     IT_STATE_NEW(prep, mac, i, err);
     mac_job *job = it_arena_new(prep->arena, sizeof *job);
@@ -92,24 +205,13 @@ intact_status it_mac_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i
         return it_fail_nomem(err, i->name, sizeof *job);
     mac->g = d->g;
     mac->e = (it_epi){ .zero = y->zero_point, .lo = d->lo, .hi = d->hi, .out = y->type, .acc64 = d->acc64 != 0 };
-    *job = (mac_job){ .job = { .next = prep->jobs, .run = mac_pack }, .mac = mac, .e = mac->e, .w = it_const(p, d->weight)->data };
+    *job = (mac_job){ .job = { .next = prep->jobs, .run = mac_pack }, .mac = mac, .e = mac->e };
     job->e.bias = it_const(p, d->bias)->data;
     job->e.mult = it_const(p, d->mult)->data;
     job->e.shift = it_const(p, d->shift)->data;
-    const it_kern *table = prep->kern;
-    const it_kern_conv *kern = pick(table, x->type == INTACT_S16);
-    while (!kern->can(&mac->g, &job->e)) { /* the plain C version can do everything */
-        table = table->parent;
-        if (!table)
-            return it_check_fail(i, INTACT_E_UNSUPPORTED, err, "no kernel version takes this layer");
-        kern = pick(table, x->type == INTACT_S16);
-    }
-    mac->kern = kern;
+    IT_TRY(use_kernel(prep, p, i, d, mac, job, pick, err));
     mac->macs = it_mac_count(&mac->g);
     mac->inline_below = prep->kern->cpu == INTACT_CPU_SCALAR ? 1u << 15 : 1u << 18;
-    prep->kernel = kern->name;
-    prep->packed_bytes = kern->packed_bytes(&mac->g);
-    prep->scratch_bytes = kern->scratch_bytes(&mac->g);
     job->packed = arena_new64(prep->arena, prep->packed_bytes);
     if (!job->packed)
         return it_fail_nomem(err, i->name, prep->packed_bytes);
@@ -122,14 +224,14 @@ static void mac_units(void *work, uint32_t begin, uint32_t end, uint32_t thread)
 {
     const it_work *w = work;
     const it_mac *m = w->state;
-    m->kern->run(&m->g, &m->e, m->packed, w->f->in[0], w->f->out[0], w->f->batch, begin, end, it_scratch(w->f, thread));
+    m->run(&m->g, &m->e, m->packed, w->f->in[0], w->f->out[0], w->f->batch, begin, end, it_scratch(w->f, thread));
 }
 
 void it_mac_run(const void *state, const it_frame *f)
 {
     const it_mac *m = state;
     it_work work = { m, f };
-    uint32_t units = m->kern->units(&m->g, f->batch);
+    uint32_t units = m->units(&m->g, f->batch);
     uint32_t chunk = m->macs * f->batch < m->inline_below ? units : units / (4 * it_pool_threads(f->pool)) + 1;
     it_pool_for(f->pool, units, chunk, mac_units, &work);
 }

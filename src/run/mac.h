@@ -10,13 +10,16 @@ typedef struct it_mac_desc {
     it_conv_geom g;
     uint32_t weight, bias, mult, shift, acc64;
     int32_t lo, hi;
-    bool depthwise; /* weight is (KH,KW,C) */
+    bool depthwise; /* weight is (KH,KW,C), but packed (C,KH,KW) */
+    bool dense;     /* packed weights may stay packed in memory */
 } it_mac_desc;
 
 typedef struct it_mac { /* the state */
     it_conv_geom g;
     it_epi e; /* without arrays: packed holds them */
-    const it_kern_conv *kern;
+    uint32_t (*units)(const it_conv_geom *g, uint32_t batch);
+    void (*run)(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch, uint32_t unit_begin,
+                uint32_t unit_end, void *scratch);
     const void *packed;
     uint64_t macs;    /* per sample */
     uint64_t inline_below; /* macs that are not worth waking threads for */

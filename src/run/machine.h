@@ -9,6 +9,7 @@ typedef struct it_step {
     const void *state;
     const char *kernel;
     uint64_t macs;
+    uint32_t weight_bits; /* 0: no weights */
 } it_step;
 
 /* Where the bytes of a tensor are while a session runs. */

@@ -11,6 +11,8 @@ typedef struct maxpool_state {
     intact_type type;
     bool clamps;
     it_fn_max_u8 *kern;
+    it_fn_max_taps_u8 *kern_taps;
+    uint32_t inside_from, inside_to; /* outputs of a row whose taps all lie in x; none but for u8 */
 } maxpool_state;
 
 static intact_status maxpool_check(const it_prog *p, const it_pinstr *i, intact_error *err)
@@ -31,6 +33,15 @@ static intact_status maxpool_check(const it_prog *p, const it_pinstr *i, intact_
     return it_check_window(i, "width", &(it_window){ xs[1], ys[1], a->kw, a->stride_w, a->dil_w, a->pad_l, a->pad_r }, err);
 }
 
+static void find_inside(maxpool_state *s)
+{
+    const uint64_t last = (uint64_t)(s->a.kw - 1) * s->a.dil_w; /* of a window's columns */
+    const uint64_t from = ((uint64_t)s->a.pad_l + s->a.stride_w - 1) / s->a.stride_w, end = (uint64_t)s->x[1] + s->a.pad_l;
+    const uint64_t to = end > last ? (end - last - 1) / s->a.stride_w + 1 : 0;
+    s->inside_from = from < s->y[1] ? (uint32_t)from : s->y[1];
+    s->inside_to = to > s->y[1] ? s->y[1] : to < s->inside_from ? s->inside_from : (uint32_t)to;
+}
+
 static intact_status maxpool_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err)
 {
     maxpool_state *s;
@@ -40,6 +51,9 @@ static intact_status maxpool_prepare(it_prep *prep, const it_prog *p, const it_p
     it_ptensor_nhwc(it_out(p, i, 0), s->y);
     s->type = it_in(p, i, 0)->type;
     s->kern = prep->kern->max_u8;
+    s->kern_taps = prep->kern->max_taps_u8;
+    if (s->type == INTACT_U8)
+        find_inside(s);
     s->clamps = s->type == INTACT_U8 ? s->a.lo > 0 || s->a.hi < 255 : s->a.lo > IT_CODE_LO || s->a.hi < IT_CODE_HI;
     prep->scratch_bytes = (size_t)s->x[1] * s->x[2] * intact_type_bytes(s->type);
     return INTACT_OK;
@@ -93,26 +107,40 @@ static const uint8_t *reduce_rows(const maxpool_state *s, const uint8_t *x, uint
     return one;
 }
 
+/* Output pixel ow from a row, taps outside of it left out. */
+static void reduce_border(const maxpool_state *s, const uint8_t *row, uint32_t ow, uint8_t *y)
+{
+    const size_t c = s->x[2], pixel = c * intact_type_bytes(s->type);
+    bool first = true;
+    for (uint32_t k = 0; k < s->a.kw; k++) {
+        int64_t iw = (int64_t)ow * s->a.stride_w + (int64_t)k * s->a.dil_w - s->a.pad_l;
+        if (iw >= s->x[1])
+            break;
+        if (iw < 0)
+            continue;
+        if (first)
+            memcpy(y, row + (size_t)iw * pixel, pixel);
+        else
+            max_into(s, row + (size_t)iw * pixel, y, c);
+        first = false;
+    }
+    if (first)
+        fill(s, y, c, s->a.lo);
+}
+
 static void reduce_columns(const maxpool_state *s, const uint8_t *row, uint8_t *y)
 {
     const size_t c = s->x[2], pixel = c * intact_type_bytes(s->type);
-    for (uint32_t ow = 0; ow < s->y[1]; ow++, y += pixel) {
-        bool first = true;
-        for (uint32_t k = 0; k < s->a.kw; k++) {
-            int64_t iw = (int64_t)ow * s->a.stride_w + (int64_t)k * s->a.dil_w - s->a.pad_l;
-            if (iw >= s->x[1])
-                break;
-            if (iw < 0)
-                continue;
-            if (first)
-                memcpy(y, row + (size_t)iw * pixel, pixel);
-            else
-                max_into(s, row + (size_t)iw * pixel, y, c);
-            first = false;
-        }
-        if (first)
-            fill(s, y, c, s->a.lo);
+    uint32_t ow = 0;
+    for (; ow < s->inside_from; ow++)
+        reduce_border(s, row, ow, y + ow * pixel);
+    if (s->inside_from < s->inside_to) {
+        const size_t at = (size_t)ow * s->a.stride_w - s->a.pad_l;
+        s->kern_taps(row + at * c, s->a.stride_w * c, s->a.dil_w * c, s->a.kw, y + ow * c, s->inside_to - s->inside_from, c);
+        ow = s->inside_to;
     }
+    for (; ow < s->y[1]; ow++)
+        reduce_border(s, row, ow, y + ow * pixel);
 }
 
 static void maxpool_rows(void *work, uint32_t begin, uint32_t end, uint32_t thread)

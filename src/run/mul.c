@@ -2,11 +2,13 @@
 /* mul.c: y = a * b, element by element, with one rounding; b may be broadcast (attention gates). */
 #include "run/broadcast.h"
 #include "run/check.h"
+#include "run/kern/narrow.h"
 #include "run/rows.h"
 
 typedef struct mul_state {
     it_mul_consts k;
     it_fn_mul_u8 *kern; /* NULL: not all of a, b, y are u8 */
+    it_fn_mul_rows_u8 *kern_rows; /* NULL: not all are u8, or the rows of a sample do not share one row of b */
     it_broadcast c;
     intact_type a, b, y;
     uint64_t elements;
@@ -40,6 +42,12 @@ static intact_status mul_prepare(it_prep *prep, const it_prog *p, const it_pinst
     if (s->a == INTACT_U8 && s->b == INTACT_U8 && s->y == INTACT_U8) {
         s->kern = prep->kern->mul_u8;
         prep->kernel = "mul_u8";
+        if (!s->c.same && s->c.b_step == 1 && s->c.b_elements == s->c.inner) {
+            s->kern_rows = prep->kern->mul_rows_u8;
+            prep->kernel = "mul_rows_u8";
+            if (s->k.shift >= IT_NARROW_FROM && s->k.shift <= IT_NARROW_TO) /* 255 * 255: the largest product */
+                s->k.mult_narrow = it_narrow_mult(s->k.mult, s->k.shift, 65025, s->k.lo - s->k.z_y, s->k.hi - s->k.z_y, &s->k.shift_narrow);
+        }
     }
     return INTACT_OK;
 }
@@ -87,13 +95,26 @@ static void mul_rows(void *work, uint32_t begin, uint32_t end, uint32_t thread)
         mul_row(s, w->f->in[0], row * s->c.inner, w->f->in[1], it_broadcast_at(&s->c, row), w->f->out[0], s->c.inner);
 }
 
+static void mul_shared_rows(void *work, uint32_t begin, uint32_t end, uint32_t thread)
+{
+    const it_work *w = work;
+    const mul_state *s = w->state;
+    (void)thread;
+    for (uint64_t row = begin; row < end;) {
+        uint64_t sample = row / s->c.rows, to = (sample + 1) * s->c.rows < end ? (sample + 1) * s->c.rows : end;
+        s->kern_rows((const uint8_t *)w->f->in[0] + row * s->c.inner, (const uint8_t *)w->f->in[1] + sample * s->c.inner,
+                     (uint8_t *)w->f->out[0] + row * s->c.inner, to - row, s->c.inner, &s->k);
+        row = to;
+    }
+}
+
 static void mul_run(const void *state, const it_frame *f)
 {
     const mul_state *s = state;
     if (s->c.same)
         it_flat_for(f, s->elements * f->batch, 3, mul_flat, s);
     else
-        it_rows_for(f, s->c.rows * f->batch, 3 * s->c.inner, mul_rows, s);
+        it_rows_for(f, s->c.rows * f->batch, 3 * s->c.inner, s->kern_rows ? mul_shared_rows : mul_rows, s);
 }
 
 static const it_field mul_fields[] = {

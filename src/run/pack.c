@@ -50,7 +50,8 @@ static intact_status prepare_all(intact_program *p, const it_kern *kern, it_pool
         it_prep prep = { .arena = &p->arena, .kern = kern, .pool = pool, .jobs = *jobs, .kernel = "c" };
         IT_TRY(i->kind->prepare(&prep, g, i, err));
         *jobs = prep.jobs;
-        p->steps[k] = (it_step){ .state = prep.state, .kernel = prep.kernel, .macs = i->kind->macs ? i->kind->macs(g, i) : 0 };
+        p->steps[k] = (it_step){ .state = prep.state, .kernel = prep.kernel, .macs = i->kind->macs ? i->kind->macs(g, i) : 0,
+                                  .weight_bits = prep.weight_bits };
         p->info.macs += p->steps[k].macs;
         p->info.packed_bytes += prep.packed_bytes;
         p->info.parameters += parameters(g, i);
@@ -64,30 +65,43 @@ static intact_status prepare_all(intact_program *p, const it_kern *kern, it_pool
     return INTACT_OK;
 }
 
+typedef struct pack_work {
+    it_pack_job **jobs;
+    uint8_t *temp;     /* temp_bytes a thread */
+    size_t temp_bytes; /* a multiple of 64 */
+} pack_work;
+
 static void run_jobs(void *user, uint32_t begin, uint32_t end, uint32_t thread)
 {
-    it_pack_job **jobs = user;
-    (void)thread;
+    const pack_work *w = user;
     for (uint32_t k = begin; k < end; k++)
-        jobs[k]->run(jobs[k]);
+        w->jobs[k]->run(w->jobs[k], w->temp + thread * w->temp_bytes);
 }
 
 static intact_status pack_all(intact_program *p, it_pack_job *list, it_pool *pool, intact_error *err)
 {
     uint32_t n = 0;
-    for (it_pack_job *j = list; j; j = j->next)
+    size_t temp = 0, bytes;
+    for (it_pack_job *j = list; j; j = j->next) {
         n++;
+        temp = j->temp_bytes > temp ? j->temp_bytes : temp;
+    }
     if (n == 0)
         return INTACT_OK;
-    it_pack_job **jobs = it_alloc_new(p->alloc, n * sizeof *jobs);
-    if (!jobs)
-        return it_fail_nomem(err, "program", n * sizeof *jobs);
-    n = 0;
-    for (it_pack_job *j = list; j; j = j->next) /* the last layers, mostly the largest, come first */
-        jobs[n++] = j;
-    it_pool_for(pool, n, 1, run_jobs, jobs);
-    it_alloc_free(p->alloc, jobs, n * sizeof *jobs);
-    return INTACT_OK;
+    pack_work w = { .temp_bytes = it_round_up(temp, IT_ALIGN) };
+    bytes = w.temp_bytes * it_pool_threads(pool); /* below 2^31 * 2^12 */
+    w.jobs = it_alloc_new(p->alloc, n * sizeof *w.jobs);
+    w.temp = it_alloc_new(p->alloc, bytes);
+    intact_status st = w.jobs && w.temp ? INTACT_OK : it_fail_nomem(err, "program", n * sizeof *w.jobs + bytes);
+    if (st == INTACT_OK) {
+        n = 0;
+        for (it_pack_job *j = list; j; j = j->next) /* the last layers, mostly the largest, come first */
+            w.jobs[n++] = j;
+        it_pool_for(pool, n, 1, run_jobs, &w);
+    }
+    it_alloc_free(p->alloc, w.jobs, n * sizeof *w.jobs);
+    it_alloc_free(p->alloc, w.temp, bytes);
+    return st;
 }
 
 static intact_status pack_program(intact_program *p, const it_pack_options *opt, intact_error *err)

@@ -4,7 +4,8 @@
 **  P1  at most 65536 tensors, constants and instructions each; names and meta are there
 **  P2  a tensor is u8, s16 or s32, of rank 1..8, dims[0] = 1, other dims >= 1, fewer than 2^31 elements
 **  P3  its zero point is 0..255 for u8 and 0 otherwise; its scale is a finite positive single
-**  P4  a constant has data, aligned for its type, and len >= 1
+**  P4  a constant has data, aligned for its type, and len >= 1; packed weights (bits 2..4) are whole rows, the bits behind a row's last
+**      code are zero, and their table is an s8 constant of 1 << bits values, or as many for each row
 **  P5  inputs are different tensors; there is at least one input and one output
 **  P6  an instruction's numbers of inputs and outputs are its kind's, all indexes are in range
 **  P7  every tensor that is read, by an instruction or as an output, was written before: by exactly one instruction, or it is an input
@@ -58,6 +59,18 @@ uint64_t it_ptensor_elements(const it_ptensor *t)
     return n;
 }
 
+uint64_t it_pconst_bytes(const it_pconst *c)
+{
+    return c->bits ? c->rows * (uint64_t)it_codes_row_bytes(c->bits, c->len / c->rows) : c->len * intact_type_bytes(c->type);
+}
+
+it_codes it_pconst_codes(const it_prog *p, const it_pconst *c)
+{
+    const it_pconst *t = it_const(p, c->table);
+    return (it_codes){ .data = c->data, .table = t->data, .bits = c->bits, .rows = c->rows, .row_len = (uint32_t)(c->len / c->rows),
+                       .by_row = t->len != (uint64_t)1 << c->bits };
+}
+
 size_t it_ptensor_bytes(const it_ptensor *t) { return (size_t)it_ptensor_elements(t) * intact_type_bytes(t->type); }
 
 void it_ptensor_nhwc(const it_ptensor *t, uint32_t hwc[3])
@@ -96,7 +109,36 @@ static intact_status check_tensor(const it_ptensor *t, uint32_t index, intact_er
     return INTACT_OK;
 }
 
-static intact_status check_const(const it_pconst *c, uint32_t index, intact_error *err)
+/* Bits of a row behind its last code. */
+static bool has_spare_bits(const it_pconst *c, uint64_t row)
+{
+    uint64_t row_len = c->len / c->rows, bytes = it_codes_row_bytes(c->bits, row_len);
+    uint32_t used = (uint32_t)(row_len % 8 * c->bits % 8);
+    return used != 0 && ((const uint8_t *)c->data)[(row + 1) * bytes - 1] >> used != 0;
+}
+
+static intact_status check_packed(const it_prog *p, const it_pconst *c, uint32_t index, intact_error *err)
+{
+    if (c->type != INTACT_S8 || c->bits < 2 || c->bits > 4)
+        return it_fail(err, INTACT_E_FORMAT, "program", "constant %u has codes of %u bits for type %d; 2 to 4 bits for s8 are possible",
+                       index, c->bits, (int)c->type);
+    if (c->rows == 0 || c->len % c->rows != 0)
+        return it_fail(err, INTACT_E_FORMAT, "program", "constant %u has %" PRIu64 " codes in %u rows; rows must be whole", index, c->len,
+                       c->rows);
+    const it_pconst *t = c->table < p->consts.len ? &p->consts.items[c->table] : NULL;
+    uint64_t levels = (uint64_t)1 << c->bits;
+    if (!t || t->type != INTACT_S8 || t->bits != 0 || (t->len != levels && t->len != levels * c->rows))
+        return it_fail(err, INTACT_E_FORMAT, "program",
+                       "the table of constant %u is constant %u; it must be s8 with %" PRIu64 " values, or as many for each of %u rows",
+                       index, c->table, levels, c->rows);
+    for (uint64_t row = 0; row < c->rows; row++)
+        if (has_spare_bits(c, row))
+            return it_fail(err, INTACT_E_FORMAT, "program", "constant %u, row %" PRIu64 ": the bits behind the last code must be zero",
+                           index, row);
+    return INTACT_OK;
+}
+
+static intact_status check_const(const it_prog *p, const it_pconst *c, uint32_t index, intact_error *err)
 {
     if ((unsigned)c->type > INTACT_S32)
         return it_fail(err, INTACT_E_FORMAT, "program", "constant %u has type %d; 0 to 3 are possible", index, (int)c->type);
@@ -104,6 +146,10 @@ static intact_status check_const(const it_pconst *c, uint32_t index, intact_erro
         return it_fail(err, INTACT_E_FORMAT, "program", "constant %u has %" PRIu64 " elements; 1 to 2^31-1 are possible", index, c->len);
     if ((uintptr_t)c->data % intact_type_bytes(c->type) != 0)
         return it_fail(err, INTACT_E_FORMAT, "program", "constant %u is not aligned for its type", index);
+    if (c->bits != 0)
+        return check_packed(p, c, index, err);
+    if (c->rows != 0 || c->table != 0)
+        return it_fail(err, INTACT_E_FORMAT, "program", "constant %u is not packed but has %u rows and table %u", index, c->rows, c->table);
     return INTACT_OK;
 }
 
@@ -188,7 +234,7 @@ intact_status it_prog_check(const it_prog *p, intact_error *err)
     for (uint32_t k = 0; k < p->tensors.len; k++)
         IT_TRY(check_tensor(&p->tensors.items[k], k, err));
     for (uint32_t k = 0; k < p->consts.len; k++)
-        IT_TRY(check_const(&p->consts.items[k], k, err));
+        IT_TRY(check_const(p, &p->consts.items[k], k, err));
     uint8_t *written = it_alloc_zero(p->arena.alloc, p->tensors.len);
     if (!written)
         return it_fail_nomem(err, "program", p->tensors.len);

@@ -28,6 +28,9 @@ typedef struct it_pconst {
     intact_type type;
     uint64_t len; /* elements */
     const void *data; /* aligned to 64; borrowed */
+    /* Packed weights: bits 2, 3 or 4, type S8. data are rows of len / rows codes (kern/codes.h) into the constant `table`, S8 with
+    ** 1 << bits values or as many for each row. bits 0: the elements themselves, and the other two are 0. */
+    uint32_t bits, rows, table;
 } it_pconst;
 
 /* ---- instruction kinds: each file in src/run ends in one of these, with a line in instr_list.h ---- */
@@ -88,6 +91,8 @@ const it_instr *it_instr_by_code(uint32_t code);
 static inline const it_ptensor *it_in(const it_prog *p, const it_pinstr *i, uint32_t k) { return &p->tensors.items[i->in[k]]; }
 static inline const it_ptensor *it_out(const it_prog *p, const it_pinstr *i, uint32_t k) { return &p->tensors.items[i->out[k]]; }
 static inline const it_pconst *it_const(const it_prog *p, uint32_t c) { return c == IT_NO_CONST ? NULL : &p->consts.items[c]; }
+uint64_t it_pconst_bytes(const it_pconst *c);
+it_codes it_pconst_codes(const it_prog *p, const it_pconst *c); /* of a checked one with bits */
 uint64_t it_ptensor_elements(const it_ptensor *t); /* per sample */
 size_t it_ptensor_bytes(const it_ptensor *t);      /* per sample */
 void it_ptensor_nhwc(const it_ptensor *t, uint32_t hwc[3]); /* rank 2: 1,1,K; rank 3: 1,L,C; rank 4: H,W,C; more: product of the leading, W, C */
@@ -98,7 +103,8 @@ void it_ptensor_nhwc(const it_ptensor *t, uint32_t hwc[3]); /* rank 2: 1,1,K; ra
 typedef struct it_pack_job it_pack_job;
 struct it_pack_job {
     it_pack_job *next;
-    void (*run)(it_pack_job *job);
+    size_t temp_bytes;                           /* what run needs for a while */
+    void (*run)(it_pack_job *job, uint8_t *temp); /* temp: that many bytes, aligned to 64 */
 };
 
 struct it_prep {
@@ -109,6 +115,7 @@ struct it_prep {
     void *state;         /* out */
     const char *kernel;  /* out: name of the kernel version */
     size_t packed_bytes; /* out */
+    uint32_t weight_bits; /* out: of a weight in the program; 0: no weights */
     size_t scratch_bytes;/* out: per thread, while running */
 };
 

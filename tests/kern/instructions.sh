@@ -39,7 +39,7 @@ if [ -n "$object" ]; then
     tiles=$(nm "$object" | grep -cE ' t tile_[0-9]+x[0-9]+$')
     [ "$tiles" -ge 30 ] || complain "$object: $tiles tile functions; expected one a size" ""
     # the stack is %rsp, and %rbp where it is a frame pointer
-    spills=$(objdump -d --no-show-raw-insn "$object" | awk '/^[0-9a-f]+ <tile_/ { tile = $2; frame = 0 } /^$/ { tile = "" }
+    spills=$(objdump -d --no-show-raw-insn "$object" | awk '/^[0-9a-f]+ <tile_[0-9]/ { tile = $2; frame = 0 } /^$/ { tile = "" }
         /mov +%rsp,%rbp/ { frame = 1 }
         tile && /zmm/ && (/\(%rsp/ || (frame && /\(%rbp/)) { print tile, $0 }')
     [ -z "$spills" ] || complain "accumulators in memory:" "$spills"

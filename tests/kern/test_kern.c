@@ -19,7 +19,7 @@ static void test_reference(void **state)
     const uint8_t x[4] = { 10, 20, 30, 40 };
     const int8_t w[4] = { 1, -2, 3, -128 };
     const int32_t bias = 5000, mult = 1 << 30, shift = 33; /* 2^-3 */
-    it_conv_geom g = { 1, 1, 4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0 };
+    it_conv_geom g = { 1, 1, 4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0 };
     it_epi e = { .bias = &bias, .mult = &mult, .shift = &shift, .zero = 100, .lo = 0, .hi = 255, .out = INTACT_U8 };
     _Alignas(64) uint8_t packed[64];
     uint8_t y = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weights of 4 bits and fewer are written packed, and the program gives the bytes that it gives with the same weights as they are: at every level,
-** number of threads and batch. */
+/* Weights of 4 bits and fewer are written packed, and the program gives the bytes that it gives with the same weights as they are: at every
+** level, number of threads and batch. */
 #include "format/format.h"
 #include "lower/helpers.h"
 
@@ -8,7 +8,7 @@ typedef struct file { void *bytes; size_t len; } file;
 
 static file lower_file(net *t)
 {
-    file f;
+    file f = { 0 };
     if (net_lower(t, &it_alloc_libc) != INTACT_OK || it_itm_write_memory(&t->prog, NULL, &f.bytes, &f.len, &t->err) != INTACT_OK)
         fail_msg("%s: %s", t->err.where, t->err.message);
     return f;

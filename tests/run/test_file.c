@@ -96,6 +96,35 @@ static void refusals(void **state)
     assert_int_equal(files_in_folder(), 1);
 }
 
+/* A link stays one; its target, in another folder, is replaced there. */
+static void links(void **state)
+{
+    (void)state;
+    char other[96], target[128], second[128];
+    intact_error e;
+    struct stat st;
+    snprintf(other, sizeof other, "%s/sub", folder);
+    snprintf(target, sizeof target, "%s/real.itm", other);
+    snprintf(second, sizeof second, "%s/link.itm", folder);
+    assert_int_equal(mkdir(other, 0700), 0);
+    assert_int_equal(symlink("sub/real.itm", path), 0);
+    assert_int_equal(symlink("a.itm", second), 0);
+    expect_io(it_file_replace(second, (it_part[]){ { "new", 3 } }, 1, &e), &e, "leads nowhere");
+    assert_int_equal(it_file_replace(target, (it_part[]){ { "old", 3 } }, 1, NULL), INTACT_OK);
+    assert_int_equal(it_file_replace(second, (it_part[]){ { "new", 3 } }, 1, NULL), INTACT_OK);
+    assert_true(lstat(path, &st) == 0 && S_ISLNK(st.st_mode));
+    assert_true(lstat(second, &st) == 0 && S_ISLNK(st.st_mode));
+    expect_content("new");
+    assert_true(lstat(target, &st) == 0 && S_ISREG(st.st_mode));
+    assert_int_equal(files_in_folder(), 3);
+    unlink(second);
+    unlink(target);
+    assert_int_equal(rmdir(other), 0); /* fails if a temporary was left behind */
+    assert_int_equal(symlink("/dev/null", second), 0);
+    expect_io(it_file_replace(second, (it_part[]){ { "x", 1 } }, 1, &e), &e, "device");
+    unlink(second);
+}
+
 /* A limit on file sizes fails like a full disk does: in the middle of a write. */
 static void full_disk(void **state)
 {
@@ -132,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(replace_and_map, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refusals, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(links, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_disk, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_space_left, set_up, tear_down),
     };

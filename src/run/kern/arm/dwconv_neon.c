@@ -42,7 +42,10 @@ static dw_plan dw_plan_of(const it_conv_geom *g)
     return p;
 }
 
-static bool dw_can(const it_conv_geom *g, const it_epi *e) { return g->in_c == g->out_c && !e->acc64 && g->kh <= DW_KH_MAX; }
+static bool dw_can(const it_conv_geom *g, const it_epi *e)
+{
+    return g->in_c == g->out_c && !e->acc64 && g->kh <= DW_KH_MAX && !g->in_pitch && !g->out_pitch;
+}
 
 static size_t dw_packed_bytes(const it_conv_geom *g)
 {

@@ -307,8 +307,8 @@ static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it
     }
 }
 
-static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64; }
-static bool dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64; }
+static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64 && !g->in_pitch && !g->out_pitch; }
+static bool dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64 && !g->in_pitch && !g->out_pitch; }
 
 /* The functions of a kernel at a level, all but can(). */
 #define TILE_KERN(kern, level)                                                                                                            \

@@ -19,7 +19,7 @@ static void gather(const it_conv_geom *g, size_t elem, const uint8_t *x, uint32_
             int64_t ih = (int64_t)oh * g->stride_h + (int64_t)kh * g->dil_h - g->pad_t;
             int64_t iw = (int64_t)ow * g->stride_w + (int64_t)kw * g->dil_w - g->pad_l;
             if (ih >= 0 && ih < g->in_h && iw >= 0 && iw < g->in_w)
-                memcpy(patch, x + (((size_t)ih * g->in_w + (size_t)iw) * g->in_c + group * c_len) * elem, bytes);
+                memcpy(patch, x + (((size_t)ih * g->in_w + (size_t)iw) * it_conv_in_pitch(g) + group * c_len) * elem, bytes);
             else if (elem == 1)
                 memset(patch, g->in_zero, bytes);
             else
@@ -33,7 +33,7 @@ static inline void conv_run(const it_conv_geom *g, const it_epi *e, const void *
                             uint32_t unit_end, void *scratch, size_t elem)
 {
     it_ref_packed p = ref_open(g, packed);
-    size_t taps = conv_taps(g), in_bytes = (size_t)g->in_h * g->in_w * g->in_c * elem;
+    size_t taps = conv_taps(g), in_bytes = (size_t)g->in_h * g->in_w * it_conv_in_pitch(g) * elem;
     uint32_t out_len = g->out_c / g->group;
     for (uint32_t u = unit_begin; u < unit_end; u++)
         for (uint32_t ow = 0; ow < g->out_w; ow++)
@@ -42,7 +42,7 @@ static inline void conv_run(const it_conv_geom *g, const it_epi *e, const void *
                 for (size_t o = (size_t)group * out_len; o < (size_t)(group + 1) * out_len; o++) {
                     const int8_t *w = p.w + o * taps;
                     int64_t acc = elem == 1 ? ref_dot_u8(scratch, w, taps) : ref_dot_s16(scratch, w, taps, e->acc64);
-                    ref_store(e, &p, o, p.bias[o] + acc, y, ((size_t)u * g->out_w + ow) * g->out_c + o);
+                    ref_store(e, &p, o, p.bias[o] + acc, y, ((size_t)u * g->out_w + ow) * it_conv_out_pitch(g) + o);
                 }
             }
 }

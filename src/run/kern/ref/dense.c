@@ -16,13 +16,13 @@ static inline void dense_run(const it_conv_geom *g, const it_epi *e, const void 
                              uint32_t unit_end, size_t elem)
 {
     it_ref_packed p = ref_open(g, packed);
-    size_t k = g->in_c;
+    size_t k = g->in_c, x_pitch = it_conv_in_pitch(g), y_pitch = it_conv_out_pitch(g);
     for (uint32_t u = unit_begin; u < unit_end; u++) {
         size_t n = u / dense_blocks(g), begin = (size_t)(u % dense_blocks(g)) * DENSE_BLOCK;
         for (size_t o = begin; o < begin + DENSE_BLOCK && o < g->out_c; o++) {
-            int64_t acc = elem == 1 ? ref_dot_u8((const uint8_t *)x + n * k, p.w + o * k, k)
-                                    : ref_dot_s16((const int16_t *)x + n * k, p.w + o * k, k, e->acc64);
-            ref_store(e, &p, o, p.bias[o] + acc, y, n * g->out_c + o);
+            int64_t acc = elem == 1 ? ref_dot_u8((const uint8_t *)x + n * x_pitch, p.w + o * k, k)
+                                    : ref_dot_s16((const int16_t *)x + n * x_pitch, p.w + o * k, k, e->acc64);
+            ref_store(e, &p, o, p.bias[o] + acc, y, n * y_pitch + o);
         }
     }
 }

@@ -14,7 +14,7 @@ static bool tap_at(const it_conv_geom *g, uint32_t oh, uint32_t ow, uint32_t kh,
 {
     int64_t ih = (int64_t)oh * g->stride_h + (int64_t)kh * g->dil_h - g->pad_t;
     int64_t iw = (int64_t)ow * g->stride_w + (int64_t)kw * g->dil_w - g->pad_l;
-    *at = ((size_t)ih * g->in_w + (size_t)iw) * g->in_c;
+    *at = ((size_t)ih * g->in_w + (size_t)iw) * it_conv_in_pitch(g);
     return ih >= 0 && ih < g->in_h && iw >= 0 && iw < g->in_w;
 }
 
@@ -53,14 +53,14 @@ static void dw_u8_run(const it_conv_geom *g, const it_epi *e, const void *packed
                       uint32_t unit_begin, uint32_t unit_end, void *scratch)
 {
     it_ref_packed p = ref_open(g, packed);
-    size_t in_len = (size_t)g->in_h * g->in_w * g->in_c;
+    size_t in_len = (size_t)g->in_h * g->in_w * it_conv_in_pitch(g);
     int32_t *acc = scratch;
     (void)batch;
     for (uint32_t u = unit_begin; u < unit_end; u++)
         for (uint32_t ow = 0; ow < g->out_w; ow++) {
             pixel_u8(g, &p, (const uint8_t *)x + u / g->out_h * in_len, u % g->out_h, ow, acc);
             for (size_t c = 0; c < g->out_c; c++)
-                ref_store(e, &p, c, acc[c], y, ((size_t)u * g->out_w + ow) * g->out_c + c);
+                ref_store(e, &p, c, acc[c], y, ((size_t)u * g->out_w + ow) * it_conv_out_pitch(g) + c);
         }
 }
 
@@ -68,14 +68,14 @@ static void dw_s16_run(const it_conv_geom *g, const it_epi *e, const void *packe
                        uint32_t unit_begin, uint32_t unit_end, void *scratch)
 {
     it_ref_packed p = ref_open(g, packed);
-    size_t in_len = (size_t)g->in_h * g->in_w * g->in_c;
+    size_t in_len = (size_t)g->in_h * g->in_w * it_conv_in_pitch(g);
     int64_t *acc = scratch;
     (void)batch;
     for (uint32_t u = unit_begin; u < unit_end; u++)
         for (uint32_t ow = 0; ow < g->out_w; ow++) {
             pixel_s16(g, &p, (const int16_t *)x + u / g->out_h * in_len, u % g->out_h, ow, acc);
             for (size_t c = 0; c < g->out_c; c++)
-                ref_store(e, &p, c, acc[c], y, ((size_t)u * g->out_w + ow) * g->out_c + c);
+                ref_store(e, &p, c, acc[c], y, ((size_t)u * g->out_w + ow) * it_conv_out_pitch(g) + c);
         }
 }
 

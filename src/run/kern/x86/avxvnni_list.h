@@ -2,3 +2,4 @@
 /* What level avxvnni improves over its parent: lines as in kern_list.h. */
 KERN(conv_u8, const it_kern_conv)
 KERN(dense_u8, const it_kern_conv)
+KERN(dense_codes_u8, const it_kern_codes)

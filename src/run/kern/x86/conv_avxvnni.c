@@ -19,6 +19,9 @@ static inline int32_t bcast_load(const uint8_t *p)
     return v;
 }
 
+#define TILE_EDGES 0
+#define TILE_LARGE 0
+
 #include "run/kern/x86/tile_mac.h"
 
 TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1)
@@ -30,17 +33,17 @@ static tile_fn *const tiles[3][TILE_PX_MAX + 1] = {
     { NULL, tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2 },
 };
 
-static void epi(const int32_t *acc, const int32_t *consts, const it_epi *e, uint32_t vecs, uint32_t px, epi_mode mode, uint8_t *y,
-                size_t y_pixel_bytes, uint32_t channels)
+static void epi(const int32_t *acc, const tile_out *o, const void *state, uint32_t px, uint8_t *y)
 {
-    epi256_tile(acc, consts, e, vecs, px, mode, y, y_pixel_bytes, channels);
+    (void)state;
+    epi256_tile(acc, o->consts, o->e, o->vecs, px, o->mode, y, o->pixel_bytes, o->channels);
 }
 
 static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64; }
 static bool dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64; }
 
-static const tile_level level = { .lanes = VL, .granule = 4, .in_bytes = 1, .x_bytes = 1, .vec_max = 2, .px_max = { 0, 8, 6 },
-                                  .tiles = tiles, .epi = epi };
+static const tile_level level = { .lanes = VL, .granule = 4, .in_bytes = 1, .x_bytes = 1, .vec_max = 2, .const_words = 2,
+                                  .px_max = { 0, 8, 6 }, .tiles = tiles, .epi = epi, .channel = panel_channel };
 TILE_KERN(u8, level)
 
 const it_kern_conv it_kern_conv_u8_avxvnni = { "conv_u8_avxvnni_6x16", conv_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,

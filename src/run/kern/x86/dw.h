@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dw.h: depthwise convolution on vectors of channels: packing, the ring of input rows in scratch, and the walk over rows.
 **
-** A block is `lanes` x `vecs` channels of a pixel. `granule` taps of each channel are interleaved in a 32-bit lane, so that one dot
-** product instruction sums them. With stride 1 and so few channels that a block holds several pixels, it does (a fold), where the
-** level allows it. One block as packed:
+** A block is `lanes` x `vecs` channels of a pixel. `granule` taps of each channel, in their order, are interleaved in a 32-bit lane, so that
+** one dot product instruction sums them. One block as packed:
 **
 **   head (level's: epi_mode, bias, multipliers) | weights: groups x vecs x lanes x 4 bytes
 **
-** Taps are grouped in their order, except with quads: 3-wide rows, where the level interleaves each four columns, two apart, just
-** once. There a group is a kernel row: w0 w1 w2 0, and for stride 1 without fold, where a quad serves two pixels, also 0 w0 w1 w2.
-**
-** A unit is a slab of blocks over a band of rows. Scratch is a ring of the input rows that one output row needs; going down a band,
-** only new rows enter. They are stored as (columns, slab) with the padding in place, or, for one block at a time, as quads. */
+** A unit is a slab of blocks over a band of rows. Scratch is a ring of the input rows that one output row needs, stored as (columns, slab)
+** with the padding in place; going down a band, only new rows enter. */
 #ifndef IT_KERN_X86_DW_H
 #define IT_KERN_X86_DW_H
 
@@ -20,47 +16,29 @@
 enum {
     DW_BLOCK_MAX = 64,
     DW_TAPS_MAX = 1024,
-    DW_TALL = 28,  /* rows of output from which all channels make one slab: bands are units enough */
-    DW_SLACK = 512, /* bytes behind the ring: a fold's last pixels, a block's missing channels */
-    DW_QUAD = 256,  /* bytes of four columns of a block of 64 */
-    DW_SEGMENT = 28 /* quads of a row that are worked on together: three rows of them fill less than half of L1 */
+    DW_TALL = 28, /* rows of output from which all channels make one slab: bands are units enough */
+    DW_SLACK = 512 /* bytes behind the ring: a block's missing channels */
 };
 
 /* One row of one block: where to read, where to write. */
 typedef struct dw_row {
     const uint8_t *x, *block;
-    const size_t *offset;       /* bytes from x, of each tap (quads: of each kernel row) */
-    uint32_t per_quad;          /* outputs of a quad; 0: no quads */
-    uint32_t kh, groups;
-    uint32_t steps;             /* output pixels, or folds of them */
-    uint32_t n, n_last;         /* channels that exist in a step; in the last one */
-    size_t x_step, y_step;      /* bytes from one step (x: or quad) to the next */
+    const size_t *offset;       /* bytes from x, of each tap */
+    uint32_t groups, steps, n;  /* output pixels; channels that exist */
+    size_t x_step, y_step;      /* bytes from one pixel to the next */
     uint8_t *y;
 } dw_row;
-
-/* One input row of one block to quads: quad j holds columns at + 2j to at + 2j + 3, those outside of [0, in_w) being padding. */
-typedef struct dw_fill {
-    const uint8_t *src;         /* the block's channels of the row's first pixel; NULL: the row is padding */
-    uint8_t *dst;
-    size_t px_bytes;
-    int64_t at;
-    uint32_t in_w, quads, fold, n /* channels of a pixel in this block */;
-    int32_t zero;
-} dw_fill;
 
 typedef struct dw_level {
     uint32_t lanes, vecs, granule, in_bytes, x_bytes;
     uint32_t slab;                                     /* blocks, at most, where maps are low */
-    bool folds;
     size_t head_bytes;
     void (*pack_head)(void *dst, const int32_t *bias, const int32_t *mult, const int32_t *shift, epi_mode mode);
-    void (*fill)(const dw_fill *f);                    /* NULL: the level has no quads */
     void (*row)(const dw_row *r, const it_epi *e);
 } dw_level;
 
 typedef struct dw_plan {
-    uint32_t block, fold;       /* channels; pixels of a block */
-    uint32_t per_quad, quads;   /* outputs of a quad, quads of a row; 0: no quads */
+    uint32_t block;             /* channels */
     uint32_t blocks, slab /* blocks */, slabs, groups;
     uint32_t band_rows, bands;  /* of one sample */
     uint32_t span;              /* rows of the ring: what an output row needs */
@@ -70,22 +48,14 @@ typedef struct dw_plan {
 
 static inline dw_plan dw_plan_of(const dw_level *v, const it_conv_geom *g)
 {
-    dw_plan p = { .block = v->lanes * v->vecs, .fold = 1 };
-    if (v->folds && g->stride_w == 1 && g->in_c < p.block && p.block % g->in_c == 0)
-        p.fold = p.block / g->in_c;
-    if (v->fill && g->kw == 3 && g->dil_w == 1 && p.fold * g->stride_w <= 2)
-        p.per_quad = p.fold * g->stride_w == 1 ? 2 : 1;
+    dw_plan p = { .block = v->lanes * v->vecs };
     p.blocks = (g->in_c + p.block - 1) / p.block;
     p.slab = g->out_h >= DW_TALL || p.blocks < v->slab ? p.blocks : v->slab;
     p.slabs = (p.blocks + p.slab - 1) / p.slab;
-    p.groups = p.per_quad ? p.per_quad * g->kh : (g->kh * g->kw + v->granule - 1) / v->granule;
+    p.groups = (g->kh * g->kw + v->granule - 1) / v->granule;
     p.columns = (size_t)(g->out_w - 1) * g->stride_w + (size_t)(g->kw - 1) * g->dil_w + 1;
     p.px_bytes = v->x_bytes * (p.slabs == 1 ? g->in_c : p.slab * (size_t)p.block);
     p.row_bytes = p.columns * p.px_bytes;
-    if (p.per_quad) {
-        p.quads = (g->out_w + p.fold * p.per_quad - 1) / (p.fold * p.per_quad);
-        p.row_bytes = (p.quads < DW_SEGMENT ? p.quads : DW_SEGMENT) * (size_t)DW_QUAD;
-    }
     p.group_bytes = (size_t)p.block * 4;
     p.block_bytes = v->head_bytes + p.groups * p.group_bytes;
     p.span = (g->kh - 1) * g->dil_h + 1;
@@ -119,17 +89,6 @@ static inline size_t dw_scratch_bytes(const dw_level *v, const it_conv_geom *g)
     return p.span * p.row_bytes + DW_SLACK;
 }
 
-/* The tap that stands in place j of a group; kh * kw: none. */
-static inline uint32_t dw_tap(const dw_plan *p, const it_conv_geom *g, uint32_t granule, uint32_t group, uint32_t j)
-{
-    uint32_t none = g->kh * g->kw;
-    if (p->per_quad) {
-        uint32_t kw = j - group % p->per_quad; /* wraps around in front of the first tap */
-        return kw < 3 ? group / p->per_quad * 3 + kw : none;
-    }
-    return group * granule + j < none ? group * granule + j : none;
-}
-
 static inline void dw_pack_block(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const int8_t *w, uint32_t b,
                                  uint8_t *block)
 {
@@ -138,8 +97,6 @@ static inline void dw_pack_block(const dw_level *v, const dw_plan *p, const it_c
     for (uint32_t i = 0; i < p->block; i++) {
         uint32_t c = b * p->block + panel_channel(v->vecs, i / v->lanes, i % v->lanes);
         shift[i] = 33; /* of lanes without a channel, and where m is 0: any shift gives 0 */
-        if (p->fold > 1)
-            c %= g->in_c;
         if (c >= g->in_c)
             continue;
         bias[i] = e->bias[c];
@@ -150,15 +107,12 @@ static inline void dw_pack_block(const dw_level *v, const dw_plan *p, const it_c
             epi_mode needs = epi_mode_of(epi_acc_max(bias[i], v->in_bytes, w + c, (size_t)g->kh * g->kw, g->in_c), shift[i]);
             mode = needs > mode ? needs : mode;
         }
-        for (uint32_t k = 0; k < p->groups * v->granule; k++) {
-            uint32_t tap = dw_tap(p, g, v->granule, k / v->granule, k % v->granule);
+        for (uint32_t k = 0; k < g->kh * g->kw; k++) {
             uint8_t *to = block + v->head_bytes + k / v->granule * p->group_bytes + (size_t)i * 4;
-            if (tap >= g->kh * g->kw)
-                continue;
             if (v->granule == 4)
-                to[k % 4] = (uint8_t)w[(size_t)tap * g->in_c + c];
+                to[k % 4] = (uint8_t)w[(size_t)k * g->in_c + c];
             else
-                ((int16_t *)to)[k % 2] = w[(size_t)tap * g->in_c + c];
+                ((int16_t *)to)[k % 2] = w[(size_t)k * g->in_c + c];
         }
     }
     for (uint32_t i = 0; i < p->block; i++)
@@ -184,13 +138,14 @@ static inline void dw_copy_row(const dw_level *v, const dw_plan *p, const it_con
         fill_zero(dst, g->in_zero, p->columns * px, v->x_bytes);
         return;
     }
-    const uint8_t *src = x + ((size_t)ih * g->in_w * g->in_c + c) * v->in_bytes;
+    const size_t pitch = it_conv_in_pitch(g);
+    const uint8_t *src = x + ((size_t)ih * g->in_w * pitch + c) * v->in_bytes;
     fill_zero(dst, g->in_zero, left * px, v->x_bytes);
-    if (n == px && n == g->in_c)
+    if (n == px && n == pitch)
         copy_in(dst + left * p->px_bytes, src, mid * n, v->in_bytes, v->x_bytes);
     else
         for (size_t i = 0; i < mid; i++)
-            DW_COPY_PX(dst + (left + i) * p->px_bytes, src + i * g->in_c * v->in_bytes, n, v);
+            DW_COPY_PX(dst + (left + i) * p->px_bytes, src + i * pitch * v->in_bytes, n, v);
     fill_zero(dst + (left + mid) * p->px_bytes, g->in_zero, right * px, v->x_bytes);
 }
 
@@ -201,10 +156,10 @@ static inline void dw_offsets(const dw_level *v, const dw_plan *p, const it_conv
     size_t *o = offset;
     for (uint32_t h = 0; h < g->kh; h++) {
         size_t row = (first + h * g->dil_h) % p->span * p->row_bytes;
-        for (uint32_t w = 0; w < (p->per_quad ? 1 : g->kw); w++)
+        for (uint32_t w = 0; w < g->kw; w++)
             *o++ = row + w * g->dil_w * p->px_bytes;
     }
-    while (!p->per_quad && o < offset + p->groups * v->granule)
+    while (o < offset + p->groups * v->granule)
         *o++ = offset[0];
 }
 
@@ -219,16 +174,14 @@ typedef struct dw_walk {
     size_t offset[DW_TAPS_MAX];
 } dw_walk;
 
-/* Outputs of block b in row oh from output pixel ow on. */
+/* Outputs of block b in row oh. */
 static inline void dw_block_row(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed,
-                                dw_walk *k, uint32_t oh, uint32_t ow, uint32_t b)
+                                dw_walk *k, uint32_t oh, uint32_t b)
 {
     dw_row *r = &k->row;
-    bool whole = ow + r->steps * p->fold <= g->out_w;
     r->block = packed + b * p->block_bytes;
-    r->n = p->fold > 1 || g->in_c - b * p->block > p->block ? p->block : g->in_c - b * p->block;
-    r->n_last = whole ? r->n : g->out_w % p->fold * g->out_c;
-    r->y = k->y + (((size_t)oh * g->out_w + ow) * g->out_c + (size_t)b * p->block) * k->y_bytes;
+    r->n = g->in_c - b * p->block > p->block ? p->block : g->in_c - b * p->block;
+    r->y = k->y + ((size_t)oh * g->out_w * it_conv_out_pitch(g) + (size_t)b * p->block) * k->y_bytes;
     v->row(r, e);
 }
 
@@ -244,33 +197,8 @@ static inline void dw_walk_rows(const dw_level *v, const dw_plan *p, const it_co
         dw_offsets(v, p, g, (uint32_t)(top % p->span), k->offset);
         for (uint32_t b = k->first; b < k->last; b++) {
             k->row.x = k->ring + (size_t)(b - k->first) * p->block * v->x_bytes;
-            dw_block_row(v, p, g, e, packed, k, oh, 0, b);
+            dw_block_row(v, p, g, e, packed, k, oh, b);
         }
-    }
-}
-
-/* Block b, quads [q, q + DW_SEGMENT) of the band's rows. */
-static inline void dw_walk_quads(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed,
-                                 dw_walk *k, uint32_t b, uint32_t q)
-{
-    dw_fill f = { .px_bytes = g->in_c, .in_w = g->in_w, .fold = p->fold, .zero = g->in_zero, .at = 2 * (int64_t)q - g->pad_l };
-    uint32_t ow = q * p->per_quad * p->fold, px_most = DW_SEGMENT * p->per_quad * p->fold;
-    uint64_t next = 0; /* as in dw_walk_rows */
-    f.quads = p->quads - q < DW_SEGMENT ? p->quads - q : DW_SEGMENT;
-    f.n = g->in_c - b * p->block < p->block ? g->in_c - b * p->block : p->block;
-    k->row.x = k->ring;
-    k->row.x_step = DW_QUAD;
-    k->row.steps = ((g->out_w - ow < px_most ? g->out_w - ow : px_most) + p->fold - 1) / p->fold;
-    for (uint32_t oh = k->oh; oh < k->oh_end; oh++) {
-        uint64_t top = (uint64_t)oh * g->stride_h;
-        for (next = next < top ? top : next; next < top + p->span; next++) {
-            bool inside = next >= g->pad_t && next - g->pad_t < g->in_h;
-            f.src = inside ? k->x + ((next - g->pad_t) * g->in_w * g->in_c + b * p->block) : NULL;
-            f.dst = k->ring + next % p->span * p->row_bytes;
-            v->fill(&f);
-        }
-        dw_offsets(v, p, g, (uint32_t)(top % p->span), k->offset);
-        dw_block_row(v, p, g, e, packed, k, oh, ow, b);
     }
 }
 
@@ -281,18 +209,12 @@ static inline void dw_unit(const dw_level *v, const dw_plan *p, const it_conv_ge
     dw_walk k = { .first = slab * p->slab, .oh = band * p->band_rows, .ring = ring, .y_bytes = e->out == INTACT_S16 ? 2 : 1 };
     k.last = k.first + p->slab < p->blocks ? k.first + p->slab : p->blocks;
     k.oh_end = k.oh + p->band_rows < g->out_h ? k.oh + p->band_rows : g->out_h;
-    k.x = x + (size_t)sample * g->in_h * g->in_w * g->in_c * v->in_bytes;
-    k.y = y + (size_t)sample * g->out_h * g->out_w * g->out_c * k.y_bytes;
-    k.row = (dw_row){ .offset = k.offset, .per_quad = p->per_quad, .kh = g->kh, .groups = p->groups };
-    k.row.steps = (g->out_w + p->fold - 1) / p->fold;
-    k.row.x_step = p->fold * g->stride_w * p->px_bytes;
-    k.row.y_step = p->fold * g->out_c * k.y_bytes;
-    if (p->per_quad)
-        for (uint32_t b = k.first; b < k.last; b++)
-            for (uint32_t q = 0; q < p->quads; q += DW_SEGMENT)
-                dw_walk_quads(v, p, g, e, packed, &k, b, q);
-    else
-        dw_walk_rows(v, p, g, e, packed, &k);
+    k.x = x + (size_t)sample * g->in_h * g->in_w * it_conv_in_pitch(g) * v->in_bytes;
+    k.y = y + (size_t)sample * g->out_h * g->out_w * it_conv_out_pitch(g) * k.y_bytes;
+    k.row = (dw_row){ .offset = k.offset, .groups = p->groups, .steps = g->out_w };
+    k.row.x_step = g->stride_w * p->px_bytes;
+    k.row.y_step = it_conv_out_pitch(g) * k.y_bytes;
+    dw_walk_rows(v, p, g, e, packed, &k);
 }
 
 static inline void dw_run(const dw_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y,

@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tile_mac.h: the inner loops of a tile; included once by a level's file that defines V, V_LOAD, V_STORE, V_BCAST and V_DOT.
+/* tile_mac.h: the inner loops of a tile; included once by a level's file that defines V, VL, V_LOAD, V_STORE, V_BCAST, V_DOT,
+** TILE_EDGES (whether its tiles skip the taps left and right of the map) and TILE_LARGE (whether it has wide and tall tiles).
 **
 ** mr pixels x nv vectors, both constants after inlining. Nothing but stores follows the loop: with an epilogue behind it gcc 12
 ** keeps the accumulators in memory. Named variables, not arrays, for the same reason. */
 
-#define PX_EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+#define PX_EACH(X, lo, hi)                                                                                                                \
+    X(0, lo, hi) X(1, lo, hi) X(2, lo, hi) X(3, lo, hi) X(4, lo, hi) X(5, lo, hi) X(6, lo, hi) X(7, lo, hi) X(8, lo, hi) X(9, lo, hi)     \
+    X(10, lo, hi) X(11, lo, hi)
 
-#define PX_START(i)                                                                                                                       \
+#define PX_START(i, lo, hi)                                                                                                               \
     const uint8_t *p##i = (i) < mr ? px[i] : NULL;                                                                                        \
-    V a##i##_0 = b0, a##i##_1 = b1, a##i##_2 = b2, a##i##_3 = b3;
+    const int32_t *bias##i = !TILE_EDGES ? bias : (i) == 0 ? k->bias_first : (i) == mr - 1 ? k->bias_last : bias;                         \
+    V a##i##_0 = V_LOAD(bias##i), a##i##_1 = a##i##_0, a##i##_2 = a##i##_0, a##i##_3 = a##i##_0;                                          \
+    if (nv > 1)                                                                                                                           \
+        a##i##_1 = V_LOAD(bias##i + VL);                                                                                                  \
+    if (nv > 2)                                                                                                                           \
+        a##i##_2 = V_LOAD(bias##i + 2 * VL);                                                                                              \
+    if (nv > 3)                                                                                                                           \
+        a##i##_3 = V_LOAD(bias##i + 3 * VL);                                                                                              \
+    (void)p##i;
 
-#define PX_DOT(i)                                                                                                                         \
-    if ((i) < mr) {                                                                                                                       \
+#define PX_DOT(i, lo, hi)                                                                                                                 \
+    if ((i) >= (lo) && (i) < (hi)) {                                                                                                      \
         V x = V_BCAST(p##i + at);                                                                                                         \
         a##i##_0 = V_DOT(a##i##_0, x, w0);                                                                                                \
         if (nv > 1)                                                                                                                       \
@@ -22,7 +33,7 @@
             a##i##_3 = V_DOT(a##i##_3, x, w3);                                                                                            \
     }
 
-#define PX_STORE(i)                                                                                                                       \
+#define PX_STORE(i, lo, hi)                                                                                                               \
     if ((i) < mr) {                                                                                                                       \
         V_STORE(acc + (i) * nv * VL, a##i##_0);                                                                                           \
         if (nv > 1)                                                                                                                       \
@@ -33,31 +44,38 @@
             V_STORE(acc + ((i) * nv + 3) * VL, a##i##_3);                                                                                 \
     }
 
+/* All steps of a run, for the pixels [lo, hi). */
+#define PX_RUN(lo, hi)                                                                                                                    \
+    do {                                                                                                                                  \
+        V w0 = V_LOAD(w), w1 = w0, w2 = w0, w3 = w0;                                                                                      \
+        if (nv > 1)                                                                                                                       \
+            w1 = V_LOAD(w + 4 * VL);                                                                                                      \
+        if (nv > 2)                                                                                                                       \
+            w2 = V_LOAD(w + 8 * VL);                                                                                                      \
+        if (nv > 3)                                                                                                                       \
+            w3 = V_LOAD(w + 12 * VL);                                                                                                     \
+        (void)w1, (void)w2, (void)w3;                                                                                                     \
+        PX_EACH(PX_DOT, lo, hi)                                                                                                           \
+        w += (size_t)nv * 4 * VL;                                                                                                         \
+        at += 4;                                                                                                                          \
+    } while (at != end)
+
 static inline __attribute__((always_inline)) void tile_mac(const int mr, const int nv, const uint8_t *const *px, const uint8_t *w,
                                                            const int32_t *bias, const tile_walk *k, int32_t *acc)
 {
-    V b0 = V_LOAD(bias), b1 = nv > 1 ? V_LOAD(bias + VL) : b0, b2 = nv > 2 ? V_LOAD(bias + 2 * VL) : b0;
-    V b3 = nv > 3 ? V_LOAD(bias + 3 * VL) : b0;
     size_t run_end = (size_t)k->steps * 4;
-    PX_EACH(PX_START)
+    PX_EACH(PX_START, 0, mr)
     for (uint32_t h = 0; h < k->kh; h++)
         for (uint32_t r = 0; r < k->runs_w; r++) {
             size_t at = h * k->kh_bytes + r * k->run_bytes, end = at + run_end;
-            do {
-                V w0 = V_LOAD(w), w1 = w0, w2 = w0, w3 = w0;
-                if (nv > 1)
-                    w1 = V_LOAD(w + 4 * VL);
-                if (nv > 2)
-                    w2 = V_LOAD(w + 8 * VL);
-                if (nv > 3)
-                    w3 = V_LOAD(w + 12 * VL);
-                (void)w1, (void)w2, (void)w3;
-                PX_EACH(PX_DOT)
-                w += (size_t)nv * 4 * VL;
-                at += 4;
-            } while (at != end);
+            if (TILE_EDGES && k->lead && r == 0)
+                PX_RUN(1, mr);
+            else if (TILE_EDGES && k->trail && r == k->runs_w - 1)
+                PX_RUN(0, mr - 1);
+            else
+                PX_RUN(0, mr);
         }
-    PX_EACH(PX_STORE)
+    PX_EACH(PX_STORE, 0, mr)
 }
 
 #define TILE(mr, nv)                                                                                                                      \
@@ -65,3 +83,116 @@ static inline __attribute__((always_inline)) void tile_mac(const int mr, const i
     {                                                                                                                                     \
         tile_mac(mr, nv, px, w, bias, k, acc);                                                                                            \
     }
+
+#if TILE_LARGE /* a level with 32 registers */
+/* Few pixels x many vectors: the inputs stay in registers, the weights pass by. */
+#define VEC_EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+
+#define VEC_START(j)                                                                                                                      \
+    V b##j = V_LOAD(bias + ((j) < nv ? (j) * VL : 0)), c0_##j = b##j, c1_##j = b##j, c2_##j = b##j, c3_##j = b##j;
+
+#define VEC_DOT(j)                                                                                                                        \
+    if ((j) < nv) {                                                                                                                       \
+        V wj = V_LOAD(w + (j) * 4 * VL);                                                                                                  \
+        c0_##j = V_DOT(c0_##j, x0, wj);                                                                                                   \
+        if (mr > 1)                                                                                                                       \
+            c1_##j = V_DOT(c1_##j, x1, wj);                                                                                               \
+        if (mr > 2)                                                                                                                       \
+            c2_##j = V_DOT(c2_##j, x2, wj);                                                                                               \
+        if (mr > 3)                                                                                                                       \
+            c3_##j = V_DOT(c3_##j, x3, wj);                                                                                               \
+    }
+
+#define VEC_STORE(j)                                                                                                                      \
+    if ((j) < nv) {                                                                                                                       \
+        V_STORE(acc + (j) * VL, c0_##j);                                                                                                  \
+        if (mr > 1)                                                                                                                       \
+            V_STORE(acc + (nv + (j)) * VL, c1_##j);                                                                                       \
+        if (mr > 2)                                                                                                                       \
+            V_STORE(acc + (2 * nv + (j)) * VL, c2_##j);                                                                                   \
+        if (mr > 3)                                                                                                                       \
+            V_STORE(acc + (3 * nv + (j)) * VL, c3_##j);                                                                                   \
+    }
+
+/* One run, which is what layers with so little weights that panels get wide have: never left or right of the map. */
+static inline __attribute__((always_inline)) void tile_mac_wide(const int mr, const int nv, const uint8_t *const *px, const uint8_t *w,
+                                                                const int32_t *bias, const tile_walk *k, int32_t *acc)
+{
+    const uint8_t *p0 = px[0], *p1 = mr > 1 ? px[1] : p0, *p2 = mr > 2 ? px[2] : p0, *p3 = mr > 3 ? px[3] : p0;
+    VEC_EACH(VEC_START)
+    for (uint32_t h = 0; h < k->kh; h++)
+        for (uint32_t r = 0; r < k->runs_w; r++) {
+            size_t at = h * k->kh_bytes + r * k->run_bytes, end = at + (size_t)k->steps * 4;
+            do {
+                V x0 = V_BCAST(p0 + at), x1 = x0, x2 = x0, x3 = x0;
+                if (mr > 1)
+                    x1 = V_BCAST(p1 + at);
+                if (mr > 2)
+                    x2 = V_BCAST(p2 + at);
+                if (mr > 3)
+                    x3 = V_BCAST(p3 + at);
+                (void)x1, (void)x2, (void)x3;
+                VEC_EACH(VEC_DOT)
+                w += (size_t)nv * 4 * VL;
+                at += 4;
+            } while (at != end);
+        }
+    VEC_EACH(VEC_STORE)
+}
+
+#define TILE_WIDE(mr, nv)                                                                                                                 \
+    static void tile_##mr##x##nv(const uint8_t *const *px, const uint8_t *w, const int32_t *bias, const tile_walk *k, int32_t *acc)       \
+    {                                                                                                                                     \
+        tile_mac_wide(mr, nv, px, w, bias, k, acc);                                                                                       \
+    }
+
+/* Many pixels, evenly spaced: a pointer for three of them, or the pointers would not fit into registers. */
+#define TALL_EACH(X)                                                                                                                      \
+    X(0, 0, 0) X(1, 0, 1) X(2, 0, 2) X(3, 1, 0) X(4, 1, 1) X(5, 1, 2) X(6, 2, 0) X(7, 2, 1) X(8, 2, 2) X(9, 3, 0) X(10, 3, 1)             \
+    X(11, 3, 2)
+
+#define TALL_START(i, part, third)                                                                                                        \
+    const int32_t *bias##i = !TILE_EDGES ? bias : (i) == 0 ? k->bias_first : (i) == mr - 1 ? k->bias_last : bias;                         \
+    V a##i##_0 = V_LOAD(bias##i), a##i##_1 = nv > 1 ? V_LOAD(bias##i + VL) : a##i##_0;
+
+#define TALL_DOT(i, part, third)                                                                                                          \
+    if ((i) < mr) {                                                                                                                       \
+        V x = V_BCAST(q##part + (third) * step);                                                                                          \
+        a##i##_0 = V_DOT(a##i##_0, x, w0);                                                                                                \
+        if (nv > 1)                                                                                                                       \
+            a##i##_1 = V_DOT(a##i##_1, x, w1);                                                                                            \
+    }
+
+#define TALL_STORE(i, part, third)                                                                                                        \
+    if ((i) < mr) {                                                                                                                       \
+        V_STORE(acc + (i) * nv * VL, a##i##_0);                                                                                           \
+        if (nv > 1)                                                                                                                       \
+            V_STORE(acc + ((i) * nv + 1) * VL, a##i##_1);                                                                                 \
+    }
+
+static inline __attribute__((always_inline)) void tile_mac_tall(const int mr, const int nv, const uint8_t *const *px, const uint8_t *w,
+                                                                const int32_t *bias, const tile_walk *k, int32_t *acc)
+{
+    const size_t step = (size_t)(px[1] - px[0]);
+    TALL_EACH(TALL_START)
+    for (uint32_t h = 0; h < k->kh; h++)
+        for (uint32_t r = 0; r < k->runs_w; r++) {
+            const uint8_t *q0 = px[0] + h * k->kh_bytes + r * k->run_bytes, *q1 = q0 + 3 * step, *q2 = q0 + 6 * step, *q3 = q0 + 9 * step;
+            const uint8_t *end = w + (size_t)k->steps * nv * 4 * VL;
+            do {
+                V w0 = V_LOAD(w), w1 = nv > 1 ? V_LOAD(w + 4 * VL) : w0;
+                (void)w1;
+                TALL_EACH(TALL_DOT)
+                w += (size_t)nv * 4 * VL;
+                q0 += 4, q1 += 4, q2 += 4, q3 += 4;
+            } while (w != end);
+        }
+    TALL_EACH(TALL_STORE)
+}
+
+#define TILE_TALL(mr, nv)                                                                                                                 \
+    static void tile_##mr##x##nv(const uint8_t *const *px, const uint8_t *w, const int32_t *bias, const tile_walk *k, int32_t *acc)       \
+    {                                                                                                                                     \
+        tile_mac_tall(mr, nv, px, w, bias, k, acc);                                                                                       \
+    }
+#endif

@@ -13,7 +13,13 @@ static inline uint32_t panel_channel(uint32_t vecs, uint32_t vec, uint32_t lane)
 
 /* How the accumulators of a panel (or block) become codes. The high half of acc * m is enough for s >= 33. A smaller s is lifted to 33 by
 ** (acc << k) * m with k = 33 - s, equal as long as |acc| << k < 2^31, which pack knows from the weights; else all 64 bits are needed. */
-typedef enum epi_mode { EPI_HIGH, EPI_LIFTED, EPI_FULL } epi_mode;
+typedef enum epi_mode {
+    EPI_HIGH,
+    EPI_LIFTED,
+    EPI_FULL,
+    EPI_CODES,       /* avx512vnni convolutions to u8: EPI_HIGH rounded in 16 bits (tile_avx512.h), */
+    EPI_CODES_NARROW /* and where no shift is above 39 */
+} epi_mode;
 
 static inline epi_mode epi_mode_of(int64_t acc_max, int32_t s)
 {

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* elem_rows_avx2: elementwise kernels over rows that share something, 32 codes at once; the reference does the tails. */
+#include <string.h>
+
+#include "run/kern/narrow.h"
+#include "run/kern/x86/epi_avx2.h"
+
+static inline __m256i load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline void store(uint8_t *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
+
+/* ---- mul ---- */
+
+enum { PERIOD_MAX = 2048 };
+
+static inline __attribute__((always_inline)) __m256i mul_high(__m256i product, __m256i m)
+{
+    __m256i even = _mm256_srli_epi64(_mm256_mul_epi32(product, m), 32), odd = _mm256_mul_epi32(_mm256_srli_epi64(product, 32), m);
+    return _mm256_blend_epi32(even, odd, 0xaa);
+}
+
+static inline __attribute__((always_inline)) __m256i mul_half(__m256i a, __m256i b, __m256i m, __m256i add16, __m128i shift)
+{
+    __m256i low = _mm256_mullo_epi16(a, b), high = _mm256_mulhi_epi16(a, b);
+    __m256i v = _mm256_packs_epi32(mul_high(_mm256_unpacklo_epi16(low, high), m), mul_high(_mm256_unpackhi_epi16(low, high), m));
+    return _mm256_sra_epi16(_mm256_adds_epi16(v, add16), shift);
+}
+
+/* Rows of n elements, n a multiple of 32. */
+static void mul_columns(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t rows, size_t n, const it_mul_consts *k)
+{
+    const __m256i none = _mm256_setzero_si256(), z_a = _mm256_set1_epi16((int16_t)k->z_a), z_b = _mm256_set1_epi16((int16_t)k->z_b);
+    const __m256i m = _mm256_set1_epi32(k->mult_narrow), lo = _mm256_set1_epi8((char)k->lo), hi = _mm256_set1_epi8((char)k->hi);
+    const __m256i add16 = _mm256_set1_epi16((int16_t)((2 * k->z_y + 1) << (k->shift_narrow - 1)));
+    const __m128i shift = _mm_cvtsi32_si128(k->shift_narrow);
+    for (size_t j = 0; j < n; j += 32) {
+        const __m256i b0 = _mm256_sub_epi16(_mm256_unpacklo_epi8(load(b + j), none), z_b);
+        const __m256i b1 = _mm256_sub_epi16(_mm256_unpackhi_epi8(load(b + j), none), z_b);
+        for (size_t r = 0, at = j; r < rows; r++, at += n) {
+            __m256i v = load(a + at), a0 = _mm256_sub_epi16(_mm256_unpacklo_epi8(v, none), z_a);
+            __m256i a1 = _mm256_sub_epi16(_mm256_unpackhi_epi8(v, none), z_a);
+            v = _mm256_packus_epi16(mul_half(a0, b0, m, add16, shift), mul_half(a1, b1, m, add16, shift));
+            store(y + at, _mm256_min_epu8(_mm256_max_epu8(v, lo), hi));
+        }
+    }
+}
+
+void it_kern_mul_rows_u8_avx2(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t rows, size_t n, const it_mul_consts *k)
+{
+    uint8_t wide_b[PERIOD_MAX];
+    size_t joined = 1, done = 0; /* joined: rows that fill whole vectors together */
+    while (joined < 32 && joined * n % 32 != 0)
+        joined++;
+    if (k->mult_narrow != 0 && joined * n <= PERIOD_MAX) {
+        for (size_t r = 0; r < joined; r++)
+            memcpy(wide_b + r * n, b, n);
+        mul_columns(a, wide_b, y, rows / joined, joined * n, k);
+        done = rows / joined * joined;
+    }
+    for (size_t r = done; r < rows; r++)
+        it_kern_mul_u8_avx2(a + r * n, b, y + r * n, n, k);
+}
+
+/* ---- sums ---- */
+
+enum { SUM16_ROWS = 256 }; /* of codes up to 255 that 16 bits hold */
+
+static inline void sum_widen(int32_t *acc, __m128i v)
+{
+    _mm256_storeu_si256((__m256i *)acc, _mm256_add_epi32(_mm256_loadu_si256((const __m256i *)acc), _mm256_cvtepu16_epi32(v)));
+}
+
+/* 32 columns. */
+static void sum_column(const uint8_t *x, size_t pitch, size_t rows, int32_t *acc)
+{
+    const __m256i none = _mm256_setzero_si256();
+    while (rows > 0) {
+        const size_t some = rows < SUM16_ROWS ? rows : SUM16_ROWS;
+        __m256i lo = none, hi = none;
+        for (size_t r = 0; r < some; r++, x += pitch) {
+            __m256i v = load(x);
+            lo = _mm256_add_epi16(lo, _mm256_unpacklo_epi8(v, none));
+            hi = _mm256_add_epi16(hi, _mm256_unpackhi_epi8(v, none));
+        }
+        sum_widen(acc, _mm256_castsi256_si128(lo));
+        sum_widen(acc + 8, _mm256_castsi256_si128(hi));
+        sum_widen(acc + 16, _mm256_extracti128_si256(lo, 1));
+        sum_widen(acc + 24, _mm256_extracti128_si256(hi, 1));
+        rows -= some;
+    }
+}
+
+void it_kern_sum_rows_u8_avx2(const uint8_t *x, size_t pitch, size_t rows, int32_t *acc, size_t n)
+{
+    size_t j = 0;
+    for (; j + 32 <= n; j += 32)
+        sum_column(x + j, pitch, rows, acc + j);
+    for (size_t r = 0; j < n && r < rows; r++)
+        it_kern_sum_u8_avx2(x + r * pitch + j, acc + j, n - j);
+}
+
+/* ---- maxima ---- */
+
+void it_kern_max_taps_u8_avx2(const uint8_t *x, size_t step, size_t tap_step, uint32_t taps, uint8_t *y, size_t outs, size_t n)
+{
+    if (n < 16) {
+        it_kern_max_taps_u8_ref(x, step, tap_step, taps, y, outs, n);
+        return;
+    }
+    for (size_t o = 0; o < outs; o++, x += step, y += n)
+        for (size_t j = 0; j < n;) { /* the last vector may overlap the one before it */
+            if (n - j >= 32 || n >= 32) {
+                const size_t at = n - j >= 32 ? j : n - 32;
+                __m256i v = load(x + at);
+                for (uint32_t k = 1; k < taps; k++)
+                    v = _mm256_max_epu8(v, load(x + k * tap_step + at));
+                store(y + at, v);
+                j = at + 32;
+            } else {
+                const size_t at = n - j >= 16 ? j : n - 16;
+                __m128i v = _mm_loadu_si128((const __m128i *)(x + at));
+                for (uint32_t k = 1; k < taps; k++)
+                    v = _mm_max_epu8(v, _mm_loadu_si128((const __m128i *)(x + k * tap_step + at)));
+                _mm_storeu_si128((__m128i *)(y + at), v);
+                j = at + 16;
+            }
+        }
+}
