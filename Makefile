@@ -2,6 +2,7 @@
 # Two targets for users: make demo, make test. Both install what is missing (Debian packages, as root), build, and run.
 BUILD ?= build
 JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
 
 .PHONY: all demo test deps build install bench fuzz clean
 
@@ -17,17 +18,19 @@ build: deps
 demo: build
 	@INTACT=$(BUILD)/intact bash tools/demo.sh
 
-test: deps
+test:
+	@bash tools/deps.sh test
 	@bash tools/test.sh
 
 install: build
-	@ninja -C $(BUILD) -j $(JOBS) --quiet
-	@cmake --install $(BUILD)
+	@ninja -C $(BUILD) -j $(JOBS) --quiet libintact-run.a libintact-run.so libintact.a intact_manual
+	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 bench: build
 	@INTACT=$(BUILD)/intact bash bench/run.sh
 
-fuzz: deps
+fuzz:
+	@bash tools/deps.sh test
 	@bash fuzz/run.sh
 
 clean:

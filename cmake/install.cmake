@@ -2,30 +2,42 @@
 # make install: libraries, headers, command, man pages, completion, pkg-config and CMake package files.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS intact_run intact_run_shared intact EXPORT intact-targets
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS intact_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY include/intact DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(EXPORT intact-targets NAMESPACE intact:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/intact)
-file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/intact-config.cmake
-  "include(CMakeFindDependencyMacro)\nfind_dependency(Threads)\nfind_dependency(JPEG)\ninclude(\"\${CMAKE_CURRENT_LIST_DIR}/intact-targets.cmake\")\n")
+set(INTACT_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/intact)
+install(TARGETS intact_run intact_run_shared EXPORT intact-run-targets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT intact-run-targets NAMESPACE intact:: DESTINATION ${INTACT_PACKAGE_DIR})
+install(FILES include/intact/run.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/intact)
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/intact-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/intact-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/intact-config-version.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/intact)
+install(FILES cmake/intact-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/intact-config-version.cmake DESTINATION ${INTACT_PACKAGE_DIR})
 
-foreach(lib intact-run intact)
-  if(lib STREQUAL "intact-run")
-    set(what "Runs integer neural networks, with integers only")
-    set(libs "-L\${libdir} -lintact-run -pthread")
-    set(requires "")
-  else()
-    set(what "Makes trained neural networks integer")
-    set(libs "-L\${libdir} -lintact -ldnnl -ljpeg -lgomp -lm")
-    set(requires "Requires: intact-run libprotobuf-c jansson zlib libpng\n")
-  endif()
-  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${lib}.pc
-    "prefix=${CMAKE_INSTALL_PREFIX}\nlibdir=${CMAKE_INSTALL_FULL_LIBDIR}\nincludedir=${CMAKE_INSTALL_FULL_INCLUDEDIR}\n\nName: ${lib}\nDescription: ${what}\nVersion: ${PROJECT_VERSION}\n${requires}Libs: ${libs}\nCflags: -I\${includedir}\n")
-  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${lib}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-endforeach()
+# pkg-config files find their prefix from where they lie, so that the installed tree can move.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+  set(INTACT_PC_DIRS "libdir=${CMAKE_INSTALL_FULL_LIBDIR}\nincludedir=${CMAKE_INSTALL_FULL_INCLUDEDIR}\n")
+else()
+  file(RELATIVE_PATH up "/p/${CMAKE_INSTALL_LIBDIR}/pkgconfig" /p)
+  string(REGEX REPLACE "/$" "" up "${up}")
+  set(INTACT_PC_DIRS
+    "prefix=\${pcfiledir}/${up}\nlibdir=\${prefix}/${CMAKE_INSTALL_LIBDIR}\nincludedir=\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}\n")
+endif()
+function(intact_pkgconfig name what lines)
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc
+    "${INTACT_PC_DIRS}\nName: ${name}\nDescription: ${what}\nVersion: ${PROJECT_VERSION}\n${lines}Cflags: -I\${includedir}\n")
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+intact_pkgconfig(intact-run "Runs integer neural networks, with integers only" "Libs: -L\${libdir} -lintact-run -pthread\n")
+if(INTACT_RUNTIME_ONLY)
+  return()
+endif()
+
+install(TARGETS intact EXPORT intact-toolkit-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT intact-toolkit-targets NAMESPACE intact:: DESTINATION ${INTACT_PACKAGE_DIR})
+install(TARGETS intact_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES include/intact/intact.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/intact)
+# the toolkit uses what the shared runtime hides: it takes the static one
+intact_pkgconfig(intact "Makes trained neural networks integer"
+  "Requires: libprotobuf-c jansson zlib libpng libjpeg\nLibs: -L\${libdir} -lintact -l:libintact-run.a -ldnnl -lgomp -lm -pthread\n")
 
 # Man pages and completion come out of the command itself.
 if(NOT CMAKE_CROSSCOMPILING)

@@ -23,6 +23,10 @@ int main(int argc, char **argv)
     }
     intact_program_input(program, 0, &in);
     intact_program_output(program, 0, &out);
+    if (!in.is_pixels || out.type == INTACT_S32) {
+        fprintf(stderr, "%s: it does not take pixels and give a score per class; this example needs a program quantized with images\n", argv[1]);
+        return 1;
+    }
     void *pixels = malloc(in.bytes), *scores = malloc(out.bytes);
     FILE *f = fopen(argv[2], "rb");
     if (!pixels || !scores || !f || fread(pixels, 1, in.bytes, f) != in.bytes) {
@@ -30,14 +34,15 @@ int main(int argc, char **argv)
         return 1;
     }
     fclose(f);
-    if (out.type != INTACT_S16 || intact_session_run(session, (const void *const[]){pixels}, 1, &scores, 1, &err) != INTACT_OK)
+    if (intact_session_run(session, (const void *const[]){pixels}, 1, &scores, 1, &err) != INTACT_OK)
         return 1;
-    const int16_t *score = scores;
-    size_t best = 0;
-    for (size_t i = 1; i < out.bytes / sizeof *score; i++)
-        if (score[i] > score[best])
-            best = i;
-    printf("class %zu, score %d (times %g)\n", best, score[best], out.scale);
+    int best = 0, top = -32768, len = (int)(out.bytes / intact_type_bytes(out.type));
+    for (int i = 0; i < len; i++) {
+        int score = out.type == INTACT_U8 ? ((const uint8_t *)scores)[i] : ((const int16_t *)scores)[i];
+        if (score > top)
+            top = score, best = i;
+    }
+    printf("class %d, score %g\n", best, out.scale * (top - out.zero_point));
     free(pixels);
     free(scores);
     intact_session_free(session);

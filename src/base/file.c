@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -175,9 +176,23 @@ static intact_status temp_fill(temp_file *t, const char *path, mode_t mode, cons
     return INTACT_OK;
 }
 
+/* What a link stands for is replaced, not the link. */
+static intact_status resolve(const char **path, char target[PATH_MAX], intact_error *err)
+{
+    struct stat st;
+    if (lstat(*path, &st) != 0 || !S_ISLNK(st.st_mode))
+        return INTACT_OK;
+    if (!realpath(*path, target))
+        return it_fail(err, INTACT_E_IO, *path, "this link leads nowhere (%s): make its target, or remove the link", strerror(errno));
+    *path = target;
+    return INTACT_OK;
+}
+
 intact_status it_file_replace(const char *path, const it_part *parts, size_t parts_len, intact_error *err)
 {
     temp_file t = { .fd = -1 };
+    char target[PATH_MAX];
+    IT_TRY(resolve(&path, target, err));
     const char *slash = strrchr(path, '/');
     size_t folder_len = slash ? (size_t)(slash - path) + 1 : 0;
     if (!*path || folder_len >= sizeof t.folder)

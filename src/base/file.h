@@ -11,7 +11,7 @@ INTACT_MUST_USE intact_status it_map_open(const char *path, it_map *out, intact_
 void it_map_close(it_map *m);
 
 /* Writes parts one after another to a temporary beside path, flushes it to disk and renames it over path: a full disk or an
-** interrupt leaves the old file whole and no temporary behind. */
+** interrupt leaves the old file whole and no temporary behind. Where path is a link, this happens to its target. */
 typedef struct it_part { const void *data; size_t len; } it_part;
 INTACT_MUST_USE intact_status it_file_replace(const char *path, const it_part *parts, size_t parts_len, intact_error *err);
 

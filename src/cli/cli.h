@@ -51,8 +51,9 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command *const cli_commands[]; /* NULL at the end; from cmd_list.h */
-extern const cli_option cli_common_options[];
-extern const size_t cli_common_options_len;
+/* A command's options, its own first, then the common ones; NULL after the last. An entry of its own hides the common one of the same
+** name: that is how a command says otherwise what --threads is (with the member common.threads of its struct). */
+const cli_option *cli_option_at(const cli_command *cmd, size_t i);
 
 /* Fills options and args (room for argc). Returns EXIT_DONE or EXIT_USAGE after having said why. */
 int cli_parse(const cli_command *cmd, int argc, char **argv, void *options, const char **args, int *args_len);

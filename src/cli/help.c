@@ -5,7 +5,8 @@
 
 #include "cli.h"
 
-static const char exit_codes[] = "0 done, 1 a stated accuracy gate failed, 2 usage, 3 the network uses something unsupported, 4 file or format error";
+static const char exit_codes[] =
+    "0 done, 1 a stated accuracy gate failed, 2 usage, 3 the network uses something unsupported, 4 file or format error, 130 interrupted";
 
 static void usage_line(const cli_command *cmd, FILE *to) { fprintf(to, "intact %s%s%s [options]", cmd->name, *cmd->args ? " " : "", cmd->args); }
 
@@ -45,15 +46,14 @@ static void option_help(const cli_option *o, FILE *to)
 
 void cli_help(const cli_command *cmd, FILE *to)
 {
+    const cli_option *o;
     fprintf(to, "intact %s: %s\n\nusage: ", cmd->name, cmd->summary);
     usage_line(cmd, to);
     fprintf(to, "\n\n");
     wrapped(to, cmd->details, 0);
     fprintf(to, "\noptions:\n");
-    for (size_t i = 0; i < cmd->options_len; i++)
-        option_help(&cmd->options[i], to);
-    for (size_t i = 0; i < cli_common_options_len; i++)
-        option_help(&cli_common_options[i], to);
+    for (size_t i = 0; (o = cli_option_at(cmd, i)); i++)
+        option_help(o, to);
     if (cmd->examples)
         fprintf(to, "\nexamples:\n%s", cmd->examples);
 }
@@ -68,6 +68,7 @@ void cli_usage(FILE *to)
 
 /* ---- man pages ---- */
 
+/* A long word, such as a list of settings, may be broken (\:) after a comma. */
 static void roff(FILE *to, const char *text)
 {
     for (bool start = true; *text; text++) {
@@ -79,6 +80,8 @@ static void roff(FILE *to, const char *text)
             fputs("\\e", to);
         else
             fputc(*text, to);
+        if (*text == ',' && text[1] && !strchr(" \n", text[1]))
+            fputs("\\:", to);
         start = *text == '\n';
     }
 }
@@ -97,18 +100,17 @@ static void man_option(const cli_option *o, FILE *to)
 
 static void man_command(const cli_command *cmd, FILE *to)
 {
+    const cli_option *o;
     fprintf(to, ".TH INTACT-");
     for (const char *c = cmd->name; *c; c++)
         fputc(toupper((unsigned char)*c), to);
-    fprintf(to, " 1 \"\" \"intact %s\" \"Intact\"\n.SH NAME\nintact\\-%s \\- %s\n.SH SYNOPSIS\n.B intact %s\n", INTACT_VERSION_STRING, cmd->name, cmd->summary, cmd->name);
+    fprintf(to, " 1 \"\" \"intact %s\" \"Intact\"\n.ad l\n.SH NAME\nintact\\-%s \\- %s\n.SH SYNOPSIS\n.B intact %s\n", INTACT_VERSION_STRING, cmd->name, cmd->summary, cmd->name);
     roff(to, cmd->args);
     fprintf(to, " [options]\n.SH DESCRIPTION\n");
     roff(to, cmd->details);
     fprintf(to, "\n.SH OPTIONS\n");
-    for (size_t i = 0; i < cmd->options_len; i++)
-        man_option(&cmd->options[i], to);
-    for (size_t i = 0; i < cli_common_options_len; i++)
-        man_option(&cli_common_options[i], to);
+    for (size_t i = 0; (o = cli_option_at(cmd, i)); i++)
+        man_option(o, to);
     fprintf(to, ".SH EXIT STATUS\n%s.\n", exit_codes);
     if (cmd->examples) {
         fprintf(to, ".SH EXAMPLES\n.nf\n");
@@ -124,7 +126,7 @@ void cli_man(const cli_command *cmd, FILE *to)
         man_command(cmd, to);
         return;
     }
-    fprintf(to, ".TH INTACT 1 \"\" \"intact %s\" \"Intact\"\n.SH NAME\nintact \\- trained networks made integer, their accuracy intact\n", INTACT_VERSION_STRING);
+    fprintf(to, ".TH INTACT 1 \"\" \"intact %s\" \"Intact\"\n.ad l\n.SH NAME\nintact \\- trained networks made integer, their accuracy intact\n", INTACT_VERSION_STRING);
     fprintf(to, ".SH SYNOPSIS\n.B intact\nCOMMAND [arguments] [options]\n.SH COMMANDS\n");
     for (int i = 0; cli_commands[i]; i++)
         fprintf(to, ".TP\n.BR intact\\-%s (1)\n%s\n", cli_commands[i]->name, cli_commands[i]->summary);
@@ -165,26 +167,33 @@ static void complete_value(const cli_command *cmd, const cli_option *o, FILE *to
     fprintf(to, "; return;;\n");
 }
 
-void cli_completion(FILE *to)
+static void command_names(FILE *to)
 {
-    fprintf(to, "# bash completion for intact, made by 'intact completion'\n_intact()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=${COMP_WORDS[1]}\n");
-    fprintf(to, "    compopt -o filenames 2>/dev/null\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W '");
     for (int i = 0; cli_commands[i]; i++)
         fprintf(to, "%s ", cli_commands[i]->name);
-    fprintf(to, "help --help --version' -- \"$cur\")); return\n    fi\n    case $cmd:$prev in\n");
-    for (int i = 0; cli_commands[i]; i++) {
-        for (size_t k = 0; k < cli_commands[i]->options_len; k++)
-            complete_value(cli_commands[i], &cli_commands[i]->options[k], to);
-        for (size_t k = 0; k < cli_common_options_len; k++)
-            complete_value(cli_commands[i], &cli_common_options[k], to);
-    }
+}
+
+void cli_completion(FILE *to)
+{
+    const cli_option *o;
+    fprintf(to, "# bash completion for intact, made by 'intact completion'\n_intact()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=${COMP_WORDS[1]}\n");
+    fprintf(to, "    compopt -o filenames 2>/dev/null\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W '");
+    command_names(to);
+    fprintf(to, "help --help --version' -- \"$cur\")); return\n    fi\n    case $cmd:$prev in\n    help:help");
+    for (int i = 0; cli_commands[i]; i++)
+        if (strstr(cli_commands[i]->args, "COMMAND"))
+            fprintf(to, "|%s:%s", cli_commands[i]->name, cli_commands[i]->name);
+    fprintf(to, ") [[ $cur = -* ]] || { COMPREPLY=($(compgen -W '");
+    command_names(to);
+    fprintf(to, "' -- \"$cur\")); return; };;\n    help:*) return;;\n");
+    for (int i = 0; cli_commands[i]; i++)
+        for (size_t k = 0; (o = cli_option_at(cli_commands[i], k)); k++)
+            complete_value(cli_commands[i], o, to);
     fprintf(to, "    esac\n    case $cur in\n    -*) case $cmd in\n");
     for (int i = 0; cli_commands[i]; i++) {
         fprintf(to, "        %s) COMPREPLY=($(compgen -W '", cli_commands[i]->name);
-        for (size_t k = 0; k < cli_commands[i]->options_len; k++)
-            fprintf(to, "--%s ", cli_commands[i]->options[k].name);
-        for (size_t k = 0; k < cli_common_options_len; k++)
-            fprintf(to, "--%s%s", cli_common_options[k].name, k + 1 < cli_common_options_len ? " " : "");
+        for (size_t k = 0; (o = cli_option_at(cli_commands[i], k)); k++)
+            fprintf(to, "%s--%s", k ? " " : "", o->name);
         fprintf(to, "' -- \"$cur\"));;\n");
     }
     fprintf(to, "        esac;;\n    *) COMPREPLY=($(compgen -f -- \"$cur\"));;\n    esac\n}\ncomplete -F _intact intact\n");

@@ -7,23 +7,36 @@
 
 #include "cli.h"
 
-const cli_option cli_common_options[] = {
+static const cli_option common_options[] = {
     CLI_OPTION(cli_common, threads, "threads", 't', "T", U32, NULL, "worker threads; 0, the default: one per processor. Results do not depend on it"),
     CLI_OPTION(cli_common, json, "json", 0, NULL, FLAG, NULL, "print one JSON object instead of text"),
     CLI_OPTION(cli_common, quiet, "quiet", 'q', NULL, FLAG, NULL, "no progress and no remarks on standard error; errors are still told"),
     CLI_OPTION(cli_common, help, "help", 'h', NULL, FLAG, NULL, "this text"),
 };
-const size_t cli_common_options_len = sizeof cli_common_options / sizeof cli_common_options[0];
 
-static const cli_option *option_at(const cli_command *cmd, size_t i)
+static bool has_own(const cli_command *cmd, const char *name)
 {
-    return i < cmd->options_len ? &cmd->options[i] : i - cmd->options_len < cli_common_options_len ? &cli_common_options[i - cmd->options_len] : NULL;
+    for (size_t i = 0; i < cmd->options_len; i++)
+        if (strcmp(cmd->options[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+const cli_option *cli_option_at(const cli_command *cmd, size_t i)
+{
+    if (i < cmd->options_len)
+        return &cmd->options[i];
+    i -= cmd->options_len;
+    for (size_t k = 0; k < sizeof common_options / sizeof *common_options; k++)
+        if (!has_own(cmd, common_options[k].name) && i-- == 0)
+            return &common_options[k];
+    return NULL;
 }
 
 static const cli_option *find_long(const cli_command *cmd, const char *name, size_t len)
 {
     const cli_option *o;
-    for (size_t i = 0; (o = option_at(cmd, i)); i++)
+    for (size_t i = 0; (o = cli_option_at(cmd, i)); i++)
         if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
             return o;
     return NULL;
@@ -32,7 +45,7 @@ static const cli_option *find_long(const cli_command *cmd, const char *name, siz
 static const cli_option *find_short(const cli_command *cmd, char letter)
 {
     const cli_option *o;
-    for (size_t i = 0; (o = option_at(cmd, i)); i++)
+    for (size_t i = 0; (o = cli_option_at(cmd, i)); i++)
         if (o->letter && o->letter == letter)
             return o;
     return NULL;
@@ -44,7 +57,7 @@ static int unknown(const cli_command *cmd, const char *word)
     size_t len = 0;
     const cli_option *o;
     char bare[64];
-    for (; len < 64 && (o = option_at(cmd, len)); len++)
+    for (; len < 64 && (o = cli_option_at(cmd, len)); len++)
         names[len] = o->name;
     snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word + strspn(word, "-"), "="), word + strspn(word, "-"));
     const char *near = intact_nearest(bare, names, len);

@@ -19,8 +19,7 @@ static bool cifar_is(const char *path)
 {
     struct stat st;
     size_t len = strlen(path);
-    return len > 4 && strcmp(path + len - 4, ".bin") == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-           (st.st_size % (1 + 3 * PLANE) == 0 || st.st_size % (2 + 3 * PLANE) == 0);
+    return len > 4 && strcmp(path + len - 4, ".bin") == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 /* The position of the first record whose label is not below classes, or the number of records. */
@@ -46,7 +45,9 @@ static intact_status parse(it_dataset *d, cifar *x, const char *path, intact_err
         classes = 100;
     }
     if (len % x->record != 0)
-        return it_fail(err, INTACT_E_DATA, path, "%zu bytes are no whole number of CIFAR records of 3073 or 3074 bytes", len);
+        return it_fail(err, INTACT_E_DATA, path,
+                       "%zu bytes are no whole number of CIFAR-10 records of 3073 bytes (%zu are left over) nor of CIFAR-100 records of 3074 (%zu)",
+                       len, len % (1 + 3 * PLANE), len % (2 + 3 * PLANE));
     size_t bad = first_bad(x, classes);
     d->len = len / x->record;
     if (bad < d->len)

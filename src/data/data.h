@@ -58,7 +58,7 @@ struct it_dataset {
     const intact_alloc *alloc;
     it_arena arena;
     size_t len;
-    int32_t *label;           /* [len]; -1 when there is none. NULL: no labels at all */
+    int32_t *label;           /* [len]; NULL: no labels */
     uint32_t classes;         /* largest label + 1, or the number of class folders */
     uint32_t channels;        /* what the network wants: 1 or 3 */
     uint32_t array_rank; uint64_t array_dim[8]; /* npy: shape of the whole array */

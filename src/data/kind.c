@@ -116,9 +116,8 @@ static intact_status labels_fill(it_dataset *d, const it_npy *n, const char *pat
         return it_fail_nomem(err, path, d->len * sizeof *d->label);
     for (size_t i = 0; i < d->len; i++) {
         int64_t v = npy_integer(n, i);
-        if (v < -1 || v >= IT_CLASS_MAX)
-            return it_fail(err, INTACT_E_DATA, path, "label %lld of sample %zu is out of range: classes are 0 to %d, -1 means none",
-                           (long long)v, i, IT_CLASS_MAX - 1);
+        if (v < 0 || v >= IT_CLASS_MAX)
+            return it_fail(err, INTACT_E_DATA, path, "sample %zu has label %lld; classes are 0 to %d", i, (long long)v, IT_CLASS_MAX - 1);
         d->label[i] = (int32_t)v;
     }
     it_data_count_classes(d);

@@ -61,8 +61,8 @@ static bool inside(const char *name)
 static intact_status add_line(it_dataset *d, const char *root, const line *l, const char *where, size_t number, it_data_files *files,
                               intact_error *err)
 {
-    if (l->label < -1 || l->label >= IT_CLASS_MAX)
-        return it_fail(err, INTACT_E_DATA, where, "line %zu: class %lld is out of range: 0 to %d, or -1 for none", number,
+    if (l->label < 0 || l->label >= IT_CLASS_MAX)
+        return it_fail(err, INTACT_E_DATA, where, "line %zu: label %lld is out of range: classes are 0 to %d", number,
                        (long long)l->label, IT_CLASS_MAX - 1);
     char *path = it_arena_printf(&d->arena, "%s/%.*s", root, (int)(l->file_len < 4096 ? l->file_len : 4096), l->file);
     if (!path)

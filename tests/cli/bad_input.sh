@@ -36,6 +36,7 @@ for f in "$tmp"/flip*.itm; do
     expect 4 "$(basename "$f")" "$intact" info "$f"
 done
 
+expect 4 'integer program .* already' "$intact" quantize "$tmp/good.itm" -o "$tmp/never.itm" --calib $test_images --samples 8
 cp "$tmp/good.itm" "$tmp/newer.itm"
 printf '\x07' | dd of="$tmp/newer.itm" bs=1 seek=4 conv=notrunc 2> /dev/null
 expect 3 'version 7' "$intact" info "$tmp/newer.itm"
@@ -95,6 +96,18 @@ P
 expect 0 '3 samples.*2 unreadable' "$intact" eval "$model" --data "$tmp/classes"
 grep -q 'a/1.jpg' "$tmp/err" && grep -q 'b/2.png' "$tmp/err" || fail "not every unreadable sample is named: $(cat "$tmp/err")"
 expect 0 'calibrated on 3 samples \(2 unreadable' "$intact" quantize "$model" -o "$tmp/some.itm" --calib "$tmp/classes"
+
+head -c 1000000 $test_images > "$tmp/cut-images-idx3-ubyte.gz"
+expect 4 'cut off: its 1000000 bytes end in the middle' "$intact" eval "$model" --data "$tmp/cut-images-idx3-ubyte.gz"
+head -c 3100 "$model" > "$tmp/odd.bin"
+expect 4 'records of 3073 bytes .27 are left over' "$intact" eval "$model" --data "$tmp/odd.bin"
+
+# output onto a link: its target is replaced, the link stays
+mkdir "$tmp/elsewhere"
+echo old > "$tmp/elsewhere/real.itm"
+ln -s elsewhere/real.itm "$tmp/link.itm"
+expect 0 'calibrated on 8' "$intact" quantize "$model" -o "$tmp/link.itm" --calib $test_images --samples 8
+[ -L "$tmp/link.itm" ] && [ "$(head -c 3 "$tmp/elsewhere/real.itm")" = ITM ] || fail "the target of a link was not replaced"
 
 # output that cannot be written
 expect 4 'no/such' "$intact" quantize "$model" -o "$tmp/no/such/out.itm" --calib $test_images --samples 8

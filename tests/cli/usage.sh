@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 expect 0 'usage: intact COMMAND' "$intact" --help
+expect 0 'exit codes: 0 done.* 130 interrupted' "$intact" --help
 expect 2 'usage: intact COMMAND' "$intact"
 expect 0 '^intact [0-9]' "$intact" --version
 expect 2 "did you mean 'quantize'" "$intact" quantise
@@ -13,6 +14,7 @@ for c in info quantize eval compare run bench man completion; do
     expect 0 "intact $c" "$intact" help $c
     "$intact" man $c > "$tmp/page" || fail "man $c"
     grep -q '^.SH OPTIONS' "$tmp/page" || fail "man $c has no options"
+    grep -q '130 interrupted' "$tmp/page" || fail "man $c does not tell the exit codes"
     expect 2 "has no option '--zzzzzz'" "$intact" $c --zzzzzz
 done
 # every option of the help stands in the man page and in the completion
@@ -24,6 +26,30 @@ for c in info quantize eval compare run bench; do
         grep -q -- "$o" "$tmp/complete" || fail "completion lacks $o of $c"
     done
 done
+# an option that a command explains itself is listed once
+for c in info quantize eval compare run bench operators man completion new; do
+    twice=$("$intact" $c --help | grep -oE '^ +(-., )?--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+' | sort | uniq -d)
+    [ -z "$twice" ] || fail "$c lists twice: $twice"
+done
+# the completion at work: complete WORDS... prints what bash would offer for the last word
+complete_words() {
+    bash -c '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _intact 2> /dev/null; echo "${COMPREPLY[*]}"' "$tmp/complete" "$@"
+}
+[ "$(complete_words intact he)" = help ] || fail "completion of 'he': $(complete_words intact he)"
+[ "$(complete_words intact help q)" = quantize ] || fail "completion of 'help q': $(complete_words intact help q)"
+complete_words intact help "" | grep -q 'info quantize eval' || fail "completion after help: $(complete_words intact help "")"
+complete_words intact man "" | grep -q 'info quantize eval' || fail "completion after man: $(complete_words intact man "")"
+complete_words intact bench --th | grep -qx -- --threads || fail "completion of 'bench --th': $(complete_words intact bench --th)"
+# the pages set without a warning where man-db and groff are there
+if command -v man > /dev/null && command -v groff > /dev/null; then
+    for c in "" info quantize eval compare run bench operators man completion new; do
+        # shellcheck disable=SC2086 # no command, no argument
+        "$intact" man $c > "$tmp/page.1"
+        for width in 60 80; do
+            LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=$width man --warnings -E UTF-8 -l -Tutf8 -Z "$tmp/page.1" 2>&1 > /dev/null | grep . && fail "man $c, $width columns"
+        done
+    done
+fi
 expect 2 "did you mean '--calib'" "$intact" quantize x.onnx -o y.itm --calb z
 expect 2 "did you mean '--preprocess'" "$intact" eval x.onnx --data z --preproces raw
 expect 2 'needs MODEL.onnx' "$intact" quantize

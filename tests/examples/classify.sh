@@ -18,4 +18,13 @@ done
 [ "${right:-0}" -ge 6 ] || fail "only ${right:-0} of 8 test images are classified right"
 expect 1 'bytes of pixels' "$tmp/classify" "$tmp/net.itm" /dev/null
 expect 2 usage "$tmp/classify"
+# a program whose calibration data were arrays takes no pixels: said, not computed
+python3 - "$tmp/x.npy" <<'P' || fail "writing an array"
+import struct, sys
+head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (8, 1, 28, 28), }"
+head += b" " * (117 - len(head)) + b"\n"
+open(sys.argv[1], "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + struct.pack("<6272f", *[i % 255 / 255 for i in range(6272)]))
+P
+"$intact" quantize "$source_dir/models/fashion_resnet8.onnx" -o "$tmp/array.itm" --calib "$tmp/x.npy" --quiet > /dev/null || fail "quantize with an array"
+expect 1 'does not take pixels' "$tmp/classify" "$tmp/array.itm" "$tmp/0.raw"
 finish
