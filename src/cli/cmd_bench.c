@@ -13,6 +13,7 @@ typedef struct bench_options {
 } bench_options;
 
 static const cli_option bench_table[] = {
+    CLI_OPTION(bench_options, common.threads, "threads", 't', "T", U32, NULL, "threads of one run; the default is 1"),
     CLI_OPTION(bench_options, batch, "batch", 'b', "B", U32, NULL, "samples per run; the default is 1"),
     CLI_OPTION(bench_options, seconds, "seconds", 0, "S", REAL, NULL, "how long to measure; the default is 2"),
     CLI_OPTION(bench_options, warmup, "warmup", 0, "N", U32, NULL, "runs before measuring; the default is 5"),
@@ -83,7 +84,7 @@ static int bench_run(const cli_run *r, const void *options)
 const cli_command cli_command_bench = {
     .name = "bench", .summary = "measure latency", .args = "MODEL", .args_min = 1, .args_max = 1,
     .details = "Runs a network on random input again and again and prints the minimum, median and tail of the time per run, with --profile also per layer. "
-               "--threads counts the threads of one run; the default is 1.",
+               "An integer program's loading is timed, too, and the first run after it.",
     .examples = "  intact bench net.itm --threads 2\n  intact bench net.itm --profile --cpu avx2\n",
     .options_bytes = sizeof(bench_options), .options = bench_table, .options_len = sizeof bench_table / sizeof *bench_table, .run = bench_run,
 };

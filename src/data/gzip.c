@@ -68,7 +68,8 @@ static intact_status gunzip(const intact_alloc *a, const char *path, it_data_byt
     if (b->map.len > UINT_MAX)
         return it_fail(err, INTACT_E_DATA, path, "gzip file of %zu bytes; at most %u can be read", b->map.len, UINT_MAX);
     b->len = 0;
-    unpacking u = {.to = b, .alloc = a, .stated = (size_t)end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24};
+    unpacking u = {.to = b, .alloc = a,
+                   .stated = (size_t)end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24};
     u.z = (z_stream){.zalloc = on_alloc, .zfree = on_free, .opaque = (void *)(uintptr_t)a, .next_in = (Bytef *)(uintptr_t)b->map.data,
                      .avail_in = (unsigned)b->map.len};
     int code = inflateInit2(&u.z, GZIP_WINDOW);
@@ -78,7 +79,8 @@ static intact_status gunzip(const intact_alloc *a, const char *path, it_data_byt
     if (code == Z_MEM_ERROR)
         status = it_fail_nomem(err, path, 2 * b->len);
     else if (code == Z_BUF_ERROR) /* no input left */
-        status = it_fail(err, INTACT_E_DATA, path, "gzip file is cut off: its %zu bytes end in the middle, %lu bytes into the content", b->map.len, u.z.total_out);
+        status = it_fail(err, INTACT_E_DATA, path, "gzip file is cut off: its %zu bytes end in the middle, %lu bytes into the content",
+                         b->map.len, u.z.total_out);
     else if (code != Z_STREAM_END) /* zlib also compares the checksum and the stated size */
         status = it_fail(err, INTACT_E_DATA, path, "damaged gzip file: %s", u.z.msg ? u.z.msg : "a dictionary is needed");
     else if (u.z.avail_in != 0)
