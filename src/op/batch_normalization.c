@@ -149,9 +149,10 @@ static intact_status bn_lower(it_lower *lw, const it_node *n, intact_error *err)
             return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "input %d is computed by the network; the integer form needs constants", i);
     int64_t channels = x->dim[1];
     size_t bytes = (size_t)channels * 2 * sizeof(double);
-    double *weight = it_alloc_new(lw->alloc, bytes), *bias = weight + channels;
+    double *weight = it_alloc_new(lw->alloc, bytes);
     if (!weight)
         return it_fail_nomem(err, n->name, bytes);
+    double *bias = weight + channels;
     for (int64_t c = 0; c < channels; c++) {
         weight[c] = it_tensor_get(&n->in[SCALE]->t, c) / sqrt(it_tensor_get(&n->in[VAR]->t, c) + (double)a->epsilon);
         bias[c] = it_tensor_get(&n->in[BIAS]->t, c) - it_tensor_get(&n->in[MEAN]->t, c) * weight[c];
