@@ -4,7 +4,8 @@
 pkg_check_modules(CMOCKA REQUIRED cmocka)
 file(GLOB INTACT_TESTS_C CONFIGURE_DEPENDS tests/*/test_*.c)
 set(INTACT_TEST_ENV "INTACT_BIN=$<IF:$<TARGET_EXISTS:intact_cli>,${CMAKE_CURRENT_BINARY_DIR}/intact,>"
-    "INTACT_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}" "INTACT_BUILD=${CMAKE_CURRENT_BINARY_DIR}" "OMP_NUM_THREADS=1")
+    "INTACT_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}" "INTACT_BUILD=${CMAKE_CURRENT_BINARY_DIR}" "OMP_NUM_THREADS=1"
+    "TSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/tests/tsan.supp")
 foreach(src ${INTACT_TESTS_C})
   get_filename_component(dir ${src} DIRECTORY)
   get_filename_component(area ${dir} NAME)

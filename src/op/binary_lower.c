@@ -97,8 +97,9 @@ static intact_status lower_affine(it_lower *lw, const it_node *n, const it_value
     if (len > EACH_MAX)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "a constant for each of %lld elements; the integer form takes 2^24, or one per channel",
                             (long long)len);
-    double *weight = it_alloc_new(lw->alloc, bytes), *bias = weight + len;
+    double *weight = it_alloc_new(lw->alloc, bytes);
     if (!weight) return it_fail_nomem(err, n->name, bytes);
+    double *bias = weight + len;
     if (each)
         each_element(&k->t, &x->t, fill, weight, bias);
     else
