@@ -127,11 +127,12 @@ def main():
     a = p.parse_args()
     os.makedirs(a.folder, exist_ok=True)
     print(f"{datetime.date.today()}, {cpu_name()}, batch 1, {a.rounds} alternating rounds of {a.seconds} s, minimum (median of medians) in ms\n")
+    files = {net: prepare(a.intact, a.folder, net, NETS[net]) for net in a.nets.split(",")}
     for threads in [int(t) for t in a.threads.split(",")]:
         ratios, head = {}, None
         for net in a.nets.split(","):
             size = NETS[net]
-            engines = dict(engines_for(a, *prepare(a.intact, a.folder, net, size), threads, size))
+            engines = dict(engines_for(a, *files[net], threads, size))
             rounds = {n: [] for n in engines}
             for _ in range(a.rounds):
                 for n, run in engines.items():
