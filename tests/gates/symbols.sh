@@ -9,6 +9,11 @@ bad=0
 check() { # LIBRARY PATTERN NM-OPTIONS...
   library=$1 pattern=$2
   shift 2
+  count=$(nm "$@" --defined-only "$library" 2>/dev/null | wc -l || true)
+  if [ "$count" -lt 10 ]; then # a library that is missing or cannot be read has no wrong names either
+    echo "$library: nm reads only $count symbols"
+    bad=1
+  fi
   names=$(nm "$@" --defined-only "$library" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -vE "$pattern|^__(odr_asan|asan|sancov|start_|stop_|gcov|llvm)" | sort -u || true)
   if [ -n "$names" ]; then
     echo "$library defines names that do not match $pattern:"
