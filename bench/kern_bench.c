@@ -117,13 +117,14 @@ static double seconds_of(const it_kern_conv *k, const it_conv_geom *g, uint32_t 
         shift++;
     for (uint32_t i = 0; i < g->out_c; i++)
         c[i] = (int32_t)i * 100, c[g->out_c + i] = (1 << 30) + (int32_t)i * 1000, c[2 * g->out_c + i] = shift;
-    it_epi e = {c, c + g->out_c, c + 2 * g->out_c, 0, 0, 255, INTACT_U8, false};
+    it_epi e = {.bias = c, .mult = c + g->out_c, .shift = c + 2 * g->out_c, .hi = 255, .out = INTACT_U8};
     if (elem == 2)
         for (size_t i = 0; i < weights; i++)
             w[i] /= 32;
     void *x = fresh((size_t)g->in_h * g->in_w * g->in_c * elem), *y = fresh((size_t)g->out_h * g->out_w * g->out_c);
-    size_t one = it_round_up(k->packed_bytes(g), 64), copies = cold ? ((size_t)16 << 20) / one + 2 : 1;
+    size_t one = it_round_up(k->packed_bytes(g, &e), 64), copies = cold ? ((size_t)16 << 20) / one + 2 : 1;
     uint8_t *packed = fresh(one * copies), *scratch = fresh(k->scratch_bytes(g));
+    const it_conv_io io = {.x = x, .y = y, .batch = 1};
     double best = 1e9;
     if (k->can(g, &e)) {
         for (size_t i = 0; i < copies; i++)
@@ -131,7 +132,7 @@ static double seconds_of(const it_kern_conv *k, const it_conv_geom *g, uint32_t 
         double stop = now() + 0.12;
         for (size_t i = 0; i < 5 || now() < stop; i++) {
             double t = now();
-            k->run(g, &e, packed + i % copies * one, x, y, 1, 0, k->units(g, 1), scratch);
+            k->run(g, &e, packed + i % copies * one, &io, 0, k->units(g, 1), scratch);
             t = now() - t;
             best = t < best ? t : best;
             if (i % 16 == 0)

@@ -62,7 +62,7 @@ static void work_init(work *w, const it_kern *kern, const uint32_t *size, uint32
     int32_t *c = fresh((size_t)o * 12);
     for (uint32_t i = 0; i < o; i++)
         c[i] = (int32_t)i, c[o + i] = (1 << 30) + (int32_t)i, c[2 * o + i] = 46;
-    *w = (work){ .e = { c, c + o, c + 2 * o, 10, 0, 255, INTACT_U8, false }, .batch = batch };
+    *w = (work){ .e = { .bias = c, .mult = c + o, .shift = c + 2 * o, .zero = 10, .hi = 255, .out = INTACT_U8 }, .batch = batch };
     w->g = (it_conv_geom){ .in_h = 1, .in_w = 1, .in_c = k, .out_h = 1, .out_w = 1, .out_c = o, .group = 1, .kh = 1, .kw = 1, .stride_h = 1,
                            .stride_w = 1, .dil_h = 1, .dil_w = 1 };
     static const int8_t table[16] = { -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7 };
@@ -71,7 +71,7 @@ static void work_init(work *w, const it_kern *kern, const uint32_t *size, uint32
     size_t scratch;
     if (bits == 8) {
         w->plain = kern->dense_u8;
-        w->bytes = w->plain->packed_bytes(&w->g);
+        w->bytes = w->plain->packed_bytes(&w->g, &w->e);
         scratch = w->plain->scratch_bytes(&w->g);
     } else {
         w->codes = kern->dense_codes_u8;
@@ -100,10 +100,11 @@ static void run_units(void *user, uint32_t begin, uint32_t end, uint32_t thread)
 {
     work *w = user;
     const void *packed = w->copies + w->turn * w->bytes;
+    const it_conv_io io = { .x = w->x, .y = w->y, .batch = w->batch };
     if (w->plain)
-        w->plain->run(&w->g, &w->e, packed, w->x, w->y, w->batch, begin, end, w->scratch[thread]);
+        w->plain->run(&w->g, &w->e, packed, &io, begin, end, w->scratch[thread]);
     else
-        w->codes->run(&w->g, &w->e, packed, w->x, w->y, w->batch, begin, end, w->scratch[thread]);
+        w->codes->run(&w->g, &w->e, packed, &io, begin, end, w->scratch[thread]);
 }
 
 static double seconds_of(work *w, it_pool *pool)

@@ -189,7 +189,7 @@ static intact_status use_kernel(it_prep *prep, const it_prog *p, const it_pinstr
     job->depthwise = d->depthwise;
     job->job.temp_bytes = w->bits ? w->len + (d->depthwise ? w->len / w->rows : 0) : 0;
     prep->kernel = k->name;
-    prep->packed_bytes = k->packed_bytes(&mac->g);
+    prep->packed_bytes = k->packed_bytes(&mac->g, &job->e);
     prep->scratch_bytes = k->scratch_bytes(&mac->g);
     return INTACT_OK;
 }
@@ -224,7 +224,8 @@ static void mac_units(void *work, uint32_t begin, uint32_t end, uint32_t thread)
 {
     const it_work *w = work;
     const it_mac *m = w->state;
-    m->run(&m->g, &m->e, m->packed, w->f->in[0], w->f->out[0], w->f->batch, begin, end, it_scratch(w->f, thread));
+    const it_conv_io io = { .x = w->f->in[0], .y = w->f->out[0], .batch = w->f->batch };
+    m->run(&m->g, &m->e, m->packed, &io, begin, end, it_scratch(w->f, thread));
 }
 
 void it_mac_run(const void *state, const it_frame *f)

@@ -18,8 +18,8 @@ typedef struct it_mac { /* the state */
     it_conv_geom g;
     it_epi e; /* without arrays: packed holds them */
     uint32_t (*units)(const it_conv_geom *g, uint32_t batch);
-    void (*run)(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch, uint32_t unit_begin,
-                uint32_t unit_end, void *scratch);
+    void (*run)(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin, uint32_t unit_end,
+                void *scratch);
     const void *packed;
     uint64_t macs;    /* per sample */
     uint64_t inline_below; /* macs that are not worth waking threads for */

@@ -20,11 +20,12 @@ typedef enum it_place_kind {
     IT_PLACE_WORK     /* the workspace, at batch * offset */
 } it_place_kind;
 
-typedef struct it_place {
+struct it_place {
     it_place_kind kind;
     uint32_t port;
     size_t offset;
-} it_place;
+    uint32_t pitch; /* elements from a pixel (all but the last dimension) to the next, where it lies inside another tensor; 0: dense */
+};
 
 struct intact_program {
     const intact_alloc *alloc;

@@ -47,7 +47,7 @@ static intact_status prepare_all(intact_program *p, const it_kern *kern, it_pool
         return it_fail_nomem(err, "program", g->instrs.len * sizeof *p->steps);
     for (size_t k = 0; k < g->instrs.len; k++) {
         const it_pinstr *i = &g->instrs.items[k];
-        it_prep prep = { .arena = &p->arena, .kern = kern, .pool = pool, .jobs = *jobs, .kernel = "c" };
+        it_prep prep = { .arena = &p->arena, .kern = kern, .places = p->places, .pool = pool, .jobs = *jobs, .kernel = "c" };
         IT_TRY(i->kind->prepare(&prep, g, i, err));
         *jobs = prep.jobs;
         p->steps[k] = (it_step){ .state = prep.state, .kernel = prep.kernel, .macs = i->kind->macs ? i->kind->macs(g, i) : 0,

@@ -14,6 +14,7 @@ typedef struct it_prog it_prog;
 typedef struct it_pinstr it_pinstr;
 typedef struct it_prep it_prep;
 typedef struct it_frame it_frame;
+typedef struct it_place it_place;
 
 /* One value of an integer program. dims[0] is the batch and always 1 here; NHWC (channels last for every rank >= 3). */
 typedef struct it_ptensor {
@@ -60,7 +61,13 @@ typedef struct it_instr {
     intact_status (*prepare)(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err);
     void (*run)(const void *state, const it_frame *f);
     bool inplace; /* out[0] may be the very bytes of in[0] */
+    /* Whether `next`, which alone reads out[0], can be done in the same pass at kern's level, bit for bit: fuse.c then appends it to
+    ** i->then, gives i its output, and its other inputs behind i's own. NULL: never. */
+    bool (*takes)(const it_kern *kern, const it_prog *p, const it_pinstr *i, const it_pinstr *next);
+    bool pitched_in, pitched_out; /* run honours a pitch (it_place) of in[0], of out[0] */
 } it_instr;
+
+enum { IT_THEN_MAX = 2 }; /* instructions fused behind one */
 
 struct it_pinstr {
     const it_instr *kind;
@@ -68,6 +75,7 @@ struct it_pinstr {
     uint32_t in_len, out_len;
     const uint32_t *in, *out; /* tensors */
     void *args;               /* kind->args_bytes */
+    const it_pinstr *then[IT_THEN_MAX]; /* what was fused behind it, in order; NULL after the last. Never in a file */
 };
 
 struct it_prog {
@@ -110,6 +118,7 @@ struct it_pack_job {
 struct it_prep {
     it_arena *arena;     /* lives as long as the program; packed weights go here too */
     const it_kern *kern;
+    const it_place *places; /* [tensors] */
     it_pool *pool;       /* for packing; may have one thread */
     it_pack_job *jobs;   /* in out: what must run before the program does; prepare may put one in front */
     void *state;         /* out */

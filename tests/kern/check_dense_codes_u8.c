@@ -89,11 +89,11 @@ static void layer_free(layer *l)
 
 static void run_plain(const it_kern_conv *k, const layer *l, const uint8_t *x, uint8_t *y, uint32_t batch)
 {
-    void *packed = malloc(k->packed_bytes(&l->g));
+    void *packed = malloc(k->packed_bytes(&l->g, &l->e));
     if (!packed)
         exit(1);
     k->pack(&l->g, &l->e, l->values, packed);
-    k->run(&l->g, &l->e, packed, x, y, batch, 0, k->units(&l->g, batch), NULL);
+    k->run(&l->g, &l->e, packed, &(it_conv_io){.x = x, .y = y, .batch = batch}, 0, k->units(&l->g, batch), NULL);
     free(packed);
 }
 
@@ -105,9 +105,10 @@ static bool run_codes(const it_kern_codes *k, const layer *l, const uint8_t *x, 
     k->pack(&l->g, &l->e, &l->w, packed.data);
     it_epi e = l->e;
     e.bias = e.mult = e.shift = NULL;
+    const it_conv_io io = {.x = x, .y = y, .batch = batch};
     uint32_t units = k->units(&l->g, batch), cut = it_rng_below(r, 2) ? units : check_pick(r, 1, units);
     for (uint32_t end = units; end > 0; end -= end < cut ? end : cut)
-        k->run(&l->g, &e, packed.data, x, y, batch, end < cut ? 0 : end - cut, end, scratch.data);
+        k->run(&l->g, &e, packed.data, &io, end < cut ? 0 : end - cut, end, scratch.data);
     bool ok = check_fence_ok(&packed) && check_fence_ok(&scratch);
     check_fence_free(&packed);
     check_fence_free(&scratch);

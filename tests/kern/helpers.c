@@ -139,14 +139,15 @@ static void layer_free(layer *l)
 /* Packs (into fences, then forgets the arrays), runs the units in pieces and in any order; fills y. */
 static bool layer_run(const layer *l, const it_kern_conv *k, const uint8_t *x, uint8_t *y, uint32_t batch, it_rng *r)
 {
-    check_fence packed = check_fence_new(k->packed_bytes(&l->g), 64, true);
+    check_fence packed = check_fence_new(k->packed_bytes(&l->g, &l->e), 64, true);
     check_fence scratch = check_fence_new(k->scratch_bytes(&l->g), 64, true);
     k->pack(&l->g, &l->e, l->w, packed.data);
     it_epi e = l->e;
     e.bias = e.mult = e.shift = NULL;
+    const it_conv_io io = {.x = x, .y = y, .batch = batch};
     uint32_t units = k->units(&l->g, batch), cut = it_rng_below(r, 2) ? units : check_pick(r, 1, units);
     for (uint32_t end = units; end > 0; end -= end < cut ? end : cut)
-        k->run(&l->g, &e, packed.data, x, y, batch, end < cut ? 0 : end - cut, end, scratch.data);
+        k->run(&l->g, &e, packed.data, &io, end < cut ? 0 : end - cut, end, scratch.data);
     bool ok = check_fence_ok(&packed) && check_fence_ok(&scratch);
     check_fence_free(&packed);
     check_fence_free(&scratch);

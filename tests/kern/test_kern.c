@@ -19,13 +19,14 @@ static void test_reference(void **state)
     const uint8_t x[4] = { 10, 20, 30, 40 };
     const int8_t w[4] = { 1, -2, 3, -128 };
     const int32_t bias = 5000, mult = 1 << 30, shift = 33; /* 2^-3 */
-    it_conv_geom g = { 1, 1, 4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0 };
+    it_conv_geom g = { .in_h = 1, .in_w = 1, .in_c = 4, .out_h = 1, .out_w = 1, .out_c = 1, .group = 1, .kh = 1, .kw = 1, .stride_h = 1,
+                       .stride_w = 1, .dil_h = 1, .dil_w = 1 };
     it_epi e = { .bias = &bias, .mult = &mult, .shift = &shift, .zero = 100, .lo = 0, .hi = 255, .out = INTACT_U8 };
     _Alignas(64) uint8_t packed[64];
     uint8_t y = 0;
-    assert_true(k->dense_u8->packed_bytes(&g) <= sizeof packed);
+    assert_true(k->dense_u8->packed_bytes(&g, &e) <= sizeof packed);
     k->dense_u8->pack(&g, &e, w, packed);
-    k->dense_u8->run(&g, &e, packed, x, &y, 1, 0, k->dense_u8->units(&g, 1), NULL);
+    k->dense_u8->run(&g, &e, packed, &(it_conv_io){ .x = x, .y = &y, .batch = 1 }, 0, k->dense_u8->units(&g, 1), NULL);
     assert_int_equal(y, 93); /* 5000 + 10 - 40 + 90 - 5120 = -60; a tie, -7.5, rounds to -7; 100 - 7 */
 }
 

@@ -44,11 +44,12 @@ static dw_plan dw_plan_of(const it_conv_geom *g)
 
 static bool dw_can(const it_conv_geom *g, const it_epi *e)
 {
-    return g->in_c == g->out_c && !e->acc64 && g->kh <= DW_KH_MAX && !g->in_pitch && !g->out_pitch;
+    return g->in_c == g->out_c && !e->acc64 && it_epi_plain(e) && g->kh <= DW_KH_MAX && !g->in_pitch && !g->out_pitch;
 }
 
-static size_t dw_packed_bytes(const it_conv_geom *g)
+static size_t dw_packed_bytes(const it_conv_geom *g, const it_epi *e)
 {
+    (void)e;
     dw_plan p = dw_plan_of(g);
     return p.blocks * p.block_bytes;
 }
@@ -245,13 +246,12 @@ static void dw_unit(const dw_plan *p, const it_conv_geom *g, const it_epi *e, co
     }
 }
 
-static void dw_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch, uint32_t unit_begin,
+static void dw_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
                    uint32_t unit_end, void *scratch)
 {
     dw_plan p = dw_plan_of(g);
-    (void)batch;
     for (uint32_t u = unit_begin; u < unit_end; u++)
-        dw_unit(&p, g, e, packed, x, y, u, scratch);
+        dw_unit(&p, g, e, packed, io->x, io->y, u, scratch);
 }
 
 const it_kern_conv it_kern_dwconv_u8_neon = { "dwconv_u8_neon_4x8", dw_can, dw_packed_bytes, dw_pack, dw_units, dw_scratch_bytes, dw_run };

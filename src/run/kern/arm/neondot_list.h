@@ -2,3 +2,4 @@
 /* What level neondot improves over its parent: lines as in kern_list.h. */
 KERN(conv_u8, const it_kern_conv)
 KERN(dense_u8, const it_kern_conv)
+KERN(peak_u8, it_fn_peak_u8)

@@ -103,8 +103,9 @@ static size_t panel_at(const tile_plan *p, uint32_t group, uint32_t panel)
            panel_first_vec(p, panel) * p->vec_bytes;
 }
 
-static inline size_t tile_packed_bytes(const tile_level *v, const it_conv_geom *g)
+static inline size_t tile_packed_bytes(const tile_level *v, const it_conv_geom *g, const it_epi *e)
 {
+    (void)e;
     tile_plan p = tile_plan_of(v, g);
     return panel_at(&p, g->group, 0);
 }
@@ -289,8 +290,8 @@ static inline void panel_run(const tile_level *v, const tile_plan *p, const it_e
     }
 }
 
-static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const uint8_t *x, void *y,
-                            uint32_t batch, uint32_t unit_begin, uint32_t unit_end, uint8_t *scratch)
+static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io,
+                            uint32_t unit_begin, uint32_t unit_end, uint8_t *scratch)
 {
     tile_plan p = tile_plan_of(v, g);
     uint32_t panels = p.panels * g->group, out_bytes = e->out == INTACT_S16 ? 2 : 1;
@@ -298,28 +299,28 @@ static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it
     tile_band b = { 0 };
     for (uint32_t u = unit_begin; u < unit_end; u++) {
         if (u == unit_begin || u % panels == 0)
-            b = band_open(v, &p, g, x, batch, u / panels, scratch);
+            b = band_open(v, &p, g, io->x, io->batch, u / panels, scratch);
         uint32_t group = u % panels / p.panels, panel = u % panels % p.panels;
         uint32_t first = panel_first_vec(&p, panel) * v->lanes, vecs = panel_vecs(&p, panel);
         uint32_t channels = p.out_len - first < vecs * v->lanes ? p.out_len - first : vecs * v->lanes;
         panel_run(v, &p, e, &b, (const uint8_t *)packed + panel_at(&p, group, panel), vecs, group * p.in_len * (size_t)v->x_bytes,
-                  (uint8_t *)y + b.y_px * y_pixel_bytes + ((size_t)group * p.out_len + first) * out_bytes, y_pixel_bytes, channels);
+                  (uint8_t *)io->y + b.y_px * y_pixel_bytes + ((size_t)group * p.out_len + first) * out_bytes, y_pixel_bytes, channels);
     }
 }
 
-static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64 && !g->in_pitch && !g->out_pitch; }
-static bool dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64 && !g->in_pitch && !g->out_pitch; }
+static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64 && it_epi_plain(e) && !g->in_pitch && !g->out_pitch; }
+static bool dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64 && it_epi_plain(e) && !g->in_pitch && !g->out_pitch; }
 
 /* The functions of a kernel at a level, all but can(). */
 #define TILE_KERN(kern, level)                                                                                                            \
-    static size_t kern##_packed_bytes(const it_conv_geom *g) { return tile_packed_bytes(&level, g); }                                    \
+    static size_t kern##_packed_bytes(const it_conv_geom *g, const it_epi *e) { return tile_packed_bytes(&level, g, e); }                \
     static void kern##_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { tile_pack(&level, g, e, w, dst); }      \
     static uint32_t kern##_units(const it_conv_geom *g, uint32_t batch) { return tile_units(&level, g, batch); }                         \
     static size_t kern##_scratch_bytes(const it_conv_geom *g) { return tile_scratch_bytes(&level, g); }                                  \
-    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch,            \
-                           uint32_t unit_begin, uint32_t unit_end, void *scratch)                                                         \
+    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,         \
+                           uint32_t unit_end, void *scratch)                                                                              \
     {                                                                                                                                     \
-        tile_run(&level, g, e, packed, x, y, batch, unit_begin, unit_end, scratch);                                                       \
+        tile_run(&level, g, e, packed, io, unit_begin, unit_end, scratch);                                                                \
     }
 
 #endif

@@ -4,8 +4,8 @@
 #include "run/kern/ref/ref.h"
 
 static size_t conv_taps(const it_conv_geom *g) { return (size_t)g->kh * g->kw * (g->in_c / g->group); }
-static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && e->shift != NULL; }
-static size_t conv_packed_bytes(const it_conv_geom *g) { return ref_packed_bytes(g, conv_taps(g)); }
+static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && e->bias != NULL; }
+static size_t conv_packed_bytes(const it_conv_geom *g, const it_epi *e) { return ref_packed_bytes(g, e, conv_taps(g)); }
 static void conv_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { ref_pack(g, e, w, conv_taps(g), dst); }
 static uint32_t conv_units(const it_conv_geom *g, uint32_t batch) { return batch * g->out_h; }
 static size_t conv_scratch_bytes(const it_conv_geom *g) { return conv_taps(g) * 2; }
@@ -29,10 +29,11 @@ static void gather(const it_conv_geom *g, size_t elem, const uint8_t *x, uint32_
 }
 
 /* Units are rows of output. elem: bytes of an input element, a constant after inlining. */
-static inline void conv_run(const it_conv_geom *g, const it_epi *e, const void *packed, const uint8_t *x, void *y, uint32_t unit_begin,
+static inline void conv_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
                             uint32_t unit_end, void *scratch, size_t elem)
 {
-    it_ref_packed p = ref_open(g, packed);
+    it_ref_packed p = ref_open(g, e, packed);
+    const uint8_t *x = io->x;
     size_t taps = conv_taps(g), in_bytes = (size_t)g->in_h * g->in_w * it_conv_in_pitch(g) * elem;
     uint32_t out_len = g->out_c / g->group;
     for (uint32_t u = unit_begin; u < unit_end; u++)
@@ -42,23 +43,21 @@ static inline void conv_run(const it_conv_geom *g, const it_epi *e, const void *
                 for (size_t o = (size_t)group * out_len; o < (size_t)(group + 1) * out_len; o++) {
                     const int8_t *w = p.w + o * taps;
                     int64_t acc = elem == 1 ? ref_dot_u8(scratch, w, taps) : ref_dot_s16(scratch, w, taps, e->acc64);
-                    ref_store(e, &p, o, p.bias[o] + acc, y, ((size_t)u * g->out_w + ow) * it_conv_out_pitch(g) + o);
+                    ref_store(g, e, &p, io, (size_t)u * g->out_w + ow, o, p.bias[o] + acc);
                 }
             }
 }
 
-static void conv_u8_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch,
-                        uint32_t unit_begin, uint32_t unit_end, void *scratch)
+static void conv_u8_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
+                        uint32_t unit_end, void *scratch)
 {
-    (void)batch;
-    conv_run(g, e, packed, x, y, unit_begin, unit_end, scratch, 1);
+    conv_run(g, e, packed, io, unit_begin, unit_end, scratch, 1);
 }
 
-static void conv_s16_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch,
-                         uint32_t unit_begin, uint32_t unit_end, void *scratch)
+static void conv_s16_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
+                         uint32_t unit_end, void *scratch)
 {
-    (void)batch;
-    conv_run(g, e, packed, x, y, unit_begin, unit_end, scratch, 2);
+    conv_run(g, e, packed, io, unit_begin, unit_end, scratch, 2);
 }
 
 const it_kern_conv it_kern_conv_u8_ref = { "conv_u8_ref", conv_can, conv_packed_bytes, conv_pack, conv_units,

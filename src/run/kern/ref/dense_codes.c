@@ -11,7 +11,7 @@ static size_t table_bytes(uint32_t bits, bool by_row, size_t rows) { return (by_
 
 static size_t dense_codes_packed_bytes(const it_conv_geom *g, const it_codes *w)
 {
-    return sizeof(packed_head) + ref_packed_bytes(g, it_codes_row_bytes(w->bits, g->in_c)) + table_bytes(w->bits, w->by_row, g->out_c);
+    return sizeof(packed_head) + g->out_c * (12 + it_codes_row_bytes(w->bits, g->in_c)) + table_bytes(w->bits, w->by_row, g->out_c);
 }
 
 static void dense_codes_pack(const it_conv_geom *g, const it_epi *e, const it_codes *w, void *dst)
@@ -44,23 +44,22 @@ static int64_t dot(const it_codes *w, size_t row, const uint8_t *x, const uint16
     return acc;
 }
 
-static void dense_codes_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch,
-                            uint32_t unit_begin, uint32_t unit_end, void *scratch)
+static void dense_codes_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
+                            uint32_t unit_end, void *scratch)
 {
     const packed_head *h = packed;
-    it_ref_packed p = ref_open(g, h + 1);
+    it_ref_packed p = ref_open(g, e, h + 1);
     it_codes w = { .table = p.w, .bits = h->bits, .rows = g->out_c, .row_len = g->in_c, .by_row = h->by_row };
     w.data = (const uint8_t *)p.w + table_bytes(w.bits, w.by_row, g->out_c);
     uint16_t pairs[256];
-    (void)batch, (void)scratch;
+    (void)scratch;
     it_codes_pairs(w.table, w.bits, pairs);
     for (uint32_t u = unit_begin; u < unit_end; u++) {
         size_t n = u / dense_codes_blocks(g), begin = (size_t)(u % dense_codes_blocks(g)) * BLOCK;
         for (size_t o = begin; o < begin + BLOCK && o < g->out_c; o++) {
             if (w.by_row)
                 it_codes_pairs(it_codes_table(&w, o), w.bits, pairs);
-            ref_store(e, &p, o, p.bias[o] + dot(&w, o, (const uint8_t *)x + n * it_conv_in_pitch(g), pairs), y,
-                      n * it_conv_out_pitch(g) + o);
+            ref_store(g, e, &p, io, n, o, p.bias[o] + dot(&w, o, (const uint8_t *)io->x + n * it_conv_in_pitch(g), pairs));
         }
     }
 }

@@ -3,8 +3,8 @@
 #include "run/kern/ref/ref.h"
 
 static size_t dw_taps(const it_conv_geom *g) { return (size_t)g->kh * g->kw; }
-static bool dw_can(const it_conv_geom *g, const it_epi *e) { return g->in_c == g->out_c && e->shift != NULL; }
-static size_t dw_packed_bytes(const it_conv_geom *g) { return ref_packed_bytes(g, dw_taps(g)); }
+static bool dw_can(const it_conv_geom *g, const it_epi *e) { return g->in_c == g->out_c && e->bias != NULL; }
+static size_t dw_packed_bytes(const it_conv_geom *g, const it_epi *e) { return ref_packed_bytes(g, e, dw_taps(g)); }
 static void dw_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { ref_pack(g, e, w, dw_taps(g), dst); }
 static uint32_t dw_units(const it_conv_geom *g, uint32_t batch) { return batch * g->out_h; }
 static size_t dw_scratch_bytes(const it_conv_geom *g) { return (size_t)g->out_c * sizeof(int64_t); }
@@ -49,33 +49,31 @@ static void pixel_s16(const it_conv_geom *g, const it_ref_packed *p, const int16
         }
 }
 
-static void dw_u8_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch,
-                      uint32_t unit_begin, uint32_t unit_end, void *scratch)
+static void dw_u8_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
+                      uint32_t unit_end, void *scratch)
 {
-    it_ref_packed p = ref_open(g, packed);
+    it_ref_packed p = ref_open(g, e, packed);
     size_t in_len = (size_t)g->in_h * g->in_w * it_conv_in_pitch(g);
     int32_t *acc = scratch;
-    (void)batch;
     for (uint32_t u = unit_begin; u < unit_end; u++)
         for (uint32_t ow = 0; ow < g->out_w; ow++) {
-            pixel_u8(g, &p, (const uint8_t *)x + u / g->out_h * in_len, u % g->out_h, ow, acc);
+            pixel_u8(g, &p, (const uint8_t *)io->x + u / g->out_h * in_len, u % g->out_h, ow, acc);
             for (size_t c = 0; c < g->out_c; c++)
-                ref_store(e, &p, c, acc[c], y, ((size_t)u * g->out_w + ow) * it_conv_out_pitch(g) + c);
+                ref_store(g, e, &p, io, (size_t)u * g->out_w + ow, c, acc[c]);
         }
 }
 
-static void dw_s16_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch,
-                       uint32_t unit_begin, uint32_t unit_end, void *scratch)
+static void dw_s16_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
+                       uint32_t unit_end, void *scratch)
 {
-    it_ref_packed p = ref_open(g, packed);
+    it_ref_packed p = ref_open(g, e, packed);
     size_t in_len = (size_t)g->in_h * g->in_w * it_conv_in_pitch(g);
     int64_t *acc = scratch;
-    (void)batch;
     for (uint32_t u = unit_begin; u < unit_end; u++)
         for (uint32_t ow = 0; ow < g->out_w; ow++) {
-            pixel_s16(g, &p, (const int16_t *)x + u / g->out_h * in_len, u % g->out_h, ow, acc);
+            pixel_s16(g, &p, (const int16_t *)io->x + u / g->out_h * in_len, u % g->out_h, ow, acc);
             for (size_t c = 0; c < g->out_c; c++)
-                ref_store(e, &p, c, acc[c], y, ((size_t)u * g->out_w + ow) * it_conv_out_pitch(g) + c);
+                ref_store(g, e, &p, io, (size_t)u * g->out_w + ow, c, acc[c]);
         }
 }
 

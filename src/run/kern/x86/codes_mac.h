@@ -269,14 +269,14 @@ static inline void codes_sums(const codes_block *b, const uint8_t *x, size_t pit
     }
 }
 
-static void codes_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch,
-                      uint32_t unit_begin, uint32_t unit_end, void *scratch)
+static void codes_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
+                      uint32_t unit_end, void *scratch)
 {
     codes_head h;
     memcpy(&h, packed, sizeof h);
     size_t block_bytes = codes_block_bytes(g, h.vecs, h.split), y_bytes = e->out == INTACT_S16 ? 2 : 1;
     size_t x_pitch = it_conv_in_pitch(g), y_pitch = it_conv_out_pitch(g);
-    uint32_t groups = codes_groups(batch);
+    const uint32_t batch = io->batch, groups = codes_groups(batch);
     (void)scratch;
     for (uint32_t u = unit_begin; u < unit_end; u++) {
         uint32_t b = u / groups, n = u % groups * CODES_GROUP, end = batch - n < CODES_GROUP ? batch : n + CODES_GROUP;
@@ -295,9 +295,9 @@ static void codes_run(const it_conv_geom *g, const it_epi *e, const void *packed
         while (n < end) {
             uint32_t count = end - n < samples ? end - n : samples;
             V sums[CODES_SAMPLES_MAX];
-            codes_sums(&k, (const uint8_t *)x + n * x_pitch, x_pitch, g->in_c, count, sums);
+            codes_sums(&k, (const uint8_t *)io->x + n * x_pitch, x_pitch, g->in_c, count, sums);
             for (uint32_t i = 0; i < count; i++, n++)
-                codes_store(e, sums[i], (const int32_t *)block, (uint8_t *)y + (n * y_pitch + b * CODES_CHANNELS) * y_bytes, channels);
+                codes_store(e, sums[i], (const int32_t *)block, (uint8_t *)io->y + (n * y_pitch + b * CODES_CHANNELS) * y_bytes, channels);
         }
     }
 }

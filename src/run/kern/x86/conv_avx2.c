@@ -39,8 +39,8 @@ static void epi(const int32_t *acc, const tile_out *o, const void *state, uint32
     epi256_tile(acc, o->consts, o->e, o->vecs, px, o->mode, y, o->pixel_bytes, o->channels);
 }
 
-static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64; }
-static bool dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64; }
+static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64 && it_epi_plain(e); }
+static bool dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64 && it_epi_plain(e); }
 
 static const tile_level level_u8 = { .lanes = VL, .granule = 2, .in_bytes = 1, .x_bytes = 2, .vec_max = 2, .const_words = 2,
                                      .px_max = { 0, 8, 6 }, .tiles = tiles, .epi = epi, .channel = panel_channel };

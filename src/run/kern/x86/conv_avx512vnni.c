@@ -56,8 +56,8 @@ static const tile_level level = { .lanes = VL, .granule = 4, .in_bytes = 1, .x_b
                                   .edges = true, .px_max = { 0, 12, 10, 8, 6, 4, 4, 3, 0, 2 }, .tiles = tiles, .open = codes_open,
                                   .epi = codes_epi, .channel = codes_channel, .finish = codes_finish };
 
-static bool conv_u8_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64; }
-static bool dense_u8_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64; }
+static bool conv_u8_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64 && it_epi_plain(e); }
+static bool dense_u8_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64 && it_epi_plain(e); }
 TILE_KERN(conv_u8, level)
 
 const it_kern_conv it_kern_conv_u8_avx512vnni = { "conv_u8_avx512vnni_6x64", conv_u8_can, conv_u8_packed_bytes, conv_u8_pack,

@@ -68,11 +68,12 @@ static inline dw_plan dw_plan_of(const dw_level *v, const it_conv_geom *g)
 
 static inline bool dw_can(const it_conv_geom *g, const it_epi *e)
 {
-    return g->in_c == g->out_c && !e->acc64 && (uint64_t)g->kh * g->kw <= DW_TAPS_MAX - 4;
+    return g->in_c == g->out_c && !e->acc64 && it_epi_plain(e) && (uint64_t)g->kh * g->kw <= DW_TAPS_MAX - 4;
 }
 
-static inline size_t dw_packed_bytes(const dw_level *v, const it_conv_geom *g)
+static inline size_t dw_packed_bytes(const dw_level *v, const it_conv_geom *g, const it_epi *e)
 {
+    (void)e;
     dw_plan p = dw_plan_of(v, g);
     return p.blocks * p.block_bytes;
 }
@@ -217,25 +218,24 @@ static inline void dw_unit(const dw_level *v, const dw_plan *p, const it_conv_ge
     dw_walk_rows(v, p, g, e, packed, &k);
 }
 
-static inline void dw_run(const dw_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y,
-                          uint32_t unit_begin, uint32_t unit_end, void *scratch)
+static inline void dw_run(const dw_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
+                          uint32_t unit_end, void *scratch)
 {
     dw_plan p = dw_plan_of(v, g);
     for (uint32_t u = unit_begin; u < unit_end; u++)
-        dw_unit(v, &p, g, e, packed, x, y, u, scratch);
+        dw_unit(v, &p, g, e, packed, io->x, io->y, u, scratch);
 }
 
 /* The functions of a kernel at a level, all but can(). */
 #define DW_KERN(kern, level)                                                                                                              \
-    static size_t kern##_packed_bytes(const it_conv_geom *g) { return dw_packed_bytes(&level, g); }                                      \
+    static size_t kern##_packed_bytes(const it_conv_geom *g, const it_epi *e) { return dw_packed_bytes(&level, g, e); }                  \
     static void kern##_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { dw_pack(&level, g, e, w, dst); }        \
     static uint32_t kern##_units(const it_conv_geom *g, uint32_t batch) { return dw_units(&level, g, batch); }                           \
     static size_t kern##_scratch_bytes(const it_conv_geom *g) { return dw_scratch_bytes(&level, g); }                                    \
-    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch,            \
-                           uint32_t unit_begin, uint32_t unit_end, void *scratch)                                                         \
+    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,         \
+                           uint32_t unit_end, void *scratch)                                                                              \
     {                                                                                                                                     \
-        (void)batch;                                                                                                                      \
-        dw_run(&level, g, e, packed, x, y, unit_begin, unit_end, scratch);                                                                \
+        dw_run(&level, g, e, packed, io, unit_begin, unit_end, scratch);                                                                  \
     }
 
 #endif

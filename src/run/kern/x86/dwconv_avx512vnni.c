@@ -93,11 +93,12 @@ static dw_form form_of(const dw_plan *p, const it_conv_geom *g, uint32_t b)
 
 static bool dw_can(const it_conv_geom *g, const it_epi *e)
 {
-    return g->in_c == g->out_c && !e->acc64 && (uint64_t)g->kh * g->kw <= TAPS_MAX;
+    return g->in_c == g->out_c && !e->acc64 && it_epi_plain(e) && (uint64_t)g->kh * g->kw <= TAPS_MAX;
 }
 
-static size_t dw_packed_bytes(const it_conv_geom *g)
+static size_t dw_packed_bytes(const it_conv_geom *g, const it_epi *e)
 {
+    (void)e;
     dw_plan p = plan_of(g);
     return p.blocks * p.block_bytes;
 }
@@ -610,18 +611,17 @@ static void run_segment(const dw_plan *p, const it_conv_geom *g, const it_epi *e
     }
 }
 
-static void dw_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch, uint32_t unit_begin,
+static void dw_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
                    uint32_t unit_end, void *scratch)
 {
     dw_plan p = plan_of(g);
     dw_unit u = { .ring = scratch, .y_bytes = e->out == INTACT_S16 ? 2 : 1 };
-    (void)batch;
     for (uint32_t i = unit_begin; i < unit_end; i++) {
         uint32_t slab = i % p.slabs, band = i / p.slabs % p.bands, sample = i / p.slabs / p.bands;
         u.oh = band * p.band_rows;
         u.oh_end = u.oh + p.band_rows < g->out_h ? u.oh + p.band_rows : g->out_h;
-        u.x = (const uint8_t *)x + (size_t)sample * g->in_h * g->in_w * it_conv_in_pitch(g);
-        u.y = (uint8_t *)y + (size_t)sample * g->out_h * g->out_w * it_conv_out_pitch(g) * u.y_bytes;
+        u.x = (const uint8_t *)io->x + (size_t)sample * g->in_h * g->in_w * it_conv_in_pitch(g);
+        u.y = (uint8_t *)io->y + (size_t)sample * g->out_h * g->out_w * it_conv_out_pitch(g) * u.y_bytes;
         for (uint32_t b = slab * p.slab; b < p.blocks && b < (slab + 1) * p.slab; b++) {
             dw_form f = form_of(&p, g, b);
             for (uint32_t step = 0; step < f.steps; step += f.segment)

@@ -165,8 +165,9 @@ static size_t panel_at(const tile_plan *p, uint32_t group, uint32_t panel)
            panel_first_vec(p, panel) * p->vec_bytes;
 }
 
-static inline size_t tile_packed_bytes(const tile_level *v, const it_conv_geom *g)
+static inline size_t tile_packed_bytes(const tile_level *v, const it_conv_geom *g, const it_epi *e)
 {
+    (void)e;
     tile_plan p = tile_plan_of(v, g, 1);
     return panel_at(&p, g->group, 0);
 }
@@ -438,9 +439,10 @@ static inline void job_edges(tile_job *j, const tile_plan *p, const it_conv_geom
         job_flush(j);
 }
 
-static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y,
-                            uint32_t batch, uint32_t unit_begin, uint32_t unit_end, void *scratch)
+static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io,
+                            uint32_t unit_begin, uint32_t unit_end, void *scratch)
 {
+    const uint32_t batch = io->batch;
     tile_plan p = tile_plan_of(v, g, batch);
     uint32_t panels = p.panels * g->group;
     size_t out_bytes = e->out == INTACT_S16 ? 2 : 1;
@@ -453,7 +455,7 @@ static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it
     j.out.pixel_bytes = it_conv_out_pitch(g) * out_bytes;
     for (uint32_t u = unit_begin; u < unit_end; u++) {
         if (u == unit_begin || u % panels == 0)
-            b = band_open(v, &p, g, x, batch, u / panels, scratch);
+            b = band_open(v, &p, g, io->x, batch, u / panels, scratch);
         uint32_t group = u % panels / p.panels, panel = u % panels % p.panels;
         uint32_t first = panel_first_vec(&p, panel) * v->lanes, vecs = panel_vecs(&p, panel);
         const uint8_t *at = (const uint8_t *)packed + panel_at(&p, group, panel);
@@ -469,7 +471,7 @@ static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it
         j.out.channels = p.out_len - first < j.lanes ? p.out_len - first : j.lanes;
         if (v->open && (u == unit_begin || panels > 1))
             v->open(&j.out, j.state);
-        j.y = (uint8_t *)y + b.y_px * j.out.pixel_bytes + ((size_t)group * p.out_len + first) * out_bytes;
+        j.y = (uint8_t *)io->y + b.y_px * j.out.pixel_bytes + ((size_t)group * p.out_len + first) * out_bytes;
         size_t x_at = (size_t)group * p.in_len * v->x_bytes;
         if (p.edges)
             job_edges(&j, &p, g, &b, x_at);
@@ -480,14 +482,14 @@ static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it
 
 /* The functions of a kernel at a level, all but can(). */
 #define TILE_KERN(kern, level)                                                                                                            \
-    static size_t kern##_packed_bytes(const it_conv_geom *g) { return tile_packed_bytes(&level, g); }                                    \
+    static size_t kern##_packed_bytes(const it_conv_geom *g, const it_epi *e) { return tile_packed_bytes(&level, g, e); }                \
     static void kern##_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { tile_pack(&level, g, e, w, dst); }      \
     static uint32_t kern##_units(const it_conv_geom *g, uint32_t batch) { return tile_units(&level, g, batch); }                         \
     static size_t kern##_scratch_bytes(const it_conv_geom *g) { return tile_scratch_bytes(&level, g); }                                  \
-    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const void *x, void *y, uint32_t batch,            \
-                           uint32_t unit_begin, uint32_t unit_end, void *scratch)                                                         \
+    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,         \
+                           uint32_t unit_end, void *scratch)                                                                              \
     {                                                                                                                                     \
-        tile_run(&level, g, e, packed, x, y, batch, unit_begin, unit_end, scratch);                                                       \
+        tile_run(&level, g, e, packed, io, unit_begin, unit_end, scratch);                                                                \
     }
 
 #endif
