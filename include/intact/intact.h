@@ -93,6 +93,8 @@ INTACT_API void intact_data_options_default(intact_data_options *o);
 
 /* ---- quantize ---- */
 
+typedef struct intact_field { const char *field, *value; } intact_field;
+
 typedef struct intact_quantize_options {
     const char *output;       /* path of the .itm */
     intact_data_options calib;
@@ -105,6 +107,12 @@ typedef struct intact_quantize_options {
     uint32_t act_bits;        /* 2..8; 0: 8 */
     const char *keep8;        /* with fewer bits: layers that stay at 8: "first,last,NAME,..."; NULL: "first,last"; "none" */
     int keep_softmax;         /* 1: a Softmax that is a graph output is kept, in 16 bits */
+    const char *recipe;       /* path of a recipe (docs/RECIPE.md), read first; what is set here goes before it. NULL: none */
+    const char *ranges;       /* path of a ranges file. NULL: none */
+    const intact_field *set;  /* fields of the recipe: {"weights.round", "adaround"}, ... */
+    size_t set_len;
+    const char *const *methods; /* "equalize", ...: in this order, behind the recipe's */
+    size_t methods_len;
 } intact_quantize_options;
 INTACT_API void intact_quantize_options_default(intact_quantize_options *o);
 

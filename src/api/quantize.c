@@ -14,7 +14,6 @@
 #include "ptq/ptq.h"
 
 #define SAMPLES_DEFAULT 512
-#define METHOD_DEFAULT "mse"
 
 typedef struct quantize_job {
     intact_ctx *c;
@@ -22,11 +21,12 @@ typedef struct quantize_job {
     intact_quantize_result *out;
     const char *model_path;
     intact_model m;          /* a float model; its graph is edited */
-    it_ptq_options ptq;
+    it_recipe recipe;
+    it_ptq ptq;
+    it_job job;
     it_source src;
     size_t *pick;
     size_t pick_len;
-    it_groups groups;
     it_lower lower;
     it_prog prog;
     char model_sha[65], calib_sha[65];
@@ -34,19 +34,58 @@ typedef struct quantize_job {
 
 void intact_quantize_options_default(intact_quantize_options *o) { *o = (intact_quantize_options){0}; }
 
+/* "first,last,NAME" of --keep8: a rule each. */
+static intact_status keep_layers(it_recipe *r, const char *list, intact_error *err)
+{
+    char name[256];
+    for (size_t len; *list; list += len + (list[len] == ',')) {
+        len = strcspn(list, ",");
+        snprintf(name, sizeof name, "%.*s", (int)len, list);
+        if (strcmp(name, "none") == 0 || len == 0)
+            continue;
+        it_recipe_rule *rule = it_recipe_add(r, name, false);
+        if (!rule)
+            return it_fail_nomem(err, "--keep8", sizeof *rule);
+        IT_TRY(it_recipe_set(r, rule, "weights.bits", "8", err));
+        IT_TRY(it_recipe_set(r, rule, "activations.bits", "8", err));
+    }
+    return INTACT_OK;
+}
+
+static intact_status set_number(it_recipe *r, const char *field, uint32_t value, intact_error *err)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%u", value);
+    return value ? it_recipe_set(r, NULL, field, text, err) : INTACT_OK;
+}
+
+/* The recipe file first, then what the options say. */
 static intact_status read_options(quantize_job *q, intact_error *err)
 {
     const intact_quantize_options *o = q->o;
-    uint32_t wb = o->weight_bits ? o->weight_bits : 8, ab = o->act_bits ? o->act_bits : 8;
+    it_recipe *r = &q->recipe;
     if (!o->output)
         return it_fail(err, INTACT_E_ARG, "quantize", "no output file was given");
-    if (wb < 2 || wb > 8)
-        return it_fail(err, INTACT_E_ARG, "weight bits", "%u bits were asked for; 2 to 8 are possible", wb);
-    if (ab < 2 || ab > 8)
-        return it_fail(err, INTACT_E_ARG, "activation bits", "%u bits were asked for; 2 to 8 are possible", ab);
-    q->ptq = (it_ptq_options){.symmetric_acts = o->symmetric_activations != 0, .per_tensor_weights = o->per_tensor_weights != 0, .weight_bits = (int)wb, .act_bits = (int)ab,
-                              .keep8 = o->keep8 ? o->keep8 : "first,last"};
-    return it_calib_parse(o->method ? o->method : METHOD_DEFAULT, &q->ptq.calib, &q->ptq.percentile, err);
+    if (o->recipe)
+        IT_TRY(it_recipe_read(r, o->recipe, err));
+    IT_TRY(set_number(r, "weights.bits", o->weight_bits, err));
+    IT_TRY(set_number(r, "activations.bits", o->act_bits, err));
+    if (o->symmetric_activations)
+        IT_TRY(it_recipe_set(r, NULL, "activations.scheme", "symmetric", err));
+    if (o->per_tensor_weights)
+        IT_TRY(it_recipe_set(r, NULL, "weights.per", "tensor", err));
+    if (o->method)
+        IT_TRY(it_recipe_set(r, NULL, "activations.method", o->method, err));
+    for (size_t i = 0; i < o->set_len; i++)
+        IT_TRY(it_recipe_set(r, NULL, o->set[i].field, o->set[i].value, err));
+    for (size_t i = 0; i < o->methods_len; i++)
+        IT_TRY(it_recipe_method(r, o->methods[i], err));
+    r->samples = o->samples ? o->samples : r->samples;
+    r->seed = o->seed ? o->seed : r->seed;
+    r->keep_softmax = r->keep_softmax || o->keep_softmax;
+    if (o->keep8 || (!o->recipe && (r->plans.weights.bits < 8 || r->plans.acts.bits < 8)))
+        IT_TRY(keep_layers(r, o->keep8 ? o->keep8 : "first,last", err));
+    return o->ranges ? it_recipe_read_ranges(r, o->ranges, err) : INTACT_OK;
 }
 
 static intact_status file_sha256(const char *path, char out[65], intact_error *err)
@@ -66,25 +105,26 @@ static intact_status open_calibration(quantize_job *q, intact_error *err)
 {
     const intact_alloc *a = q->c->alloc;
     IT_TRY(it_source_open(&q->src, &q->m, &q->o->calib, err));
-    size_t all = q->src.feed.len, want = q->o->samples ? q->o->samples : SAMPLES_DEFAULT;
+    size_t all = q->src.feed.len, want = q->recipe.samples ? q->recipe.samples : SAMPLES_DEFAULT;
     it_dataset *d = q->src.data;
     size_t len = d->len;
     d->len = all; /* limit applies before the choice */
-    intact_status st = it_dataset_pick(d, want, q->o->seed, &q->pick, &q->pick_len, err);
+    intact_status st = it_dataset_pick(d, want, q->recipe.seed, &q->pick, &q->pick_len, err);
     d->len = len;
     IT_TRY(st);
     q->src.feed.pick = q->pick;
     q->src.feed.len = q->pick_len;
-    if (q->o->samples > all)
-        it_log(q->c, INTACT_LOG_WARNING, "%u calibration samples were asked for, %s has %zu: all are used", q->o->samples, q->o->calib.path, all);
+    if (q->recipe.samples > all)
+        it_log(q->c, INTACT_LOG_WARNING, "%u calibration samples were asked for, %s has %zu: all are used", q->recipe.samples, q->o->calib.path, all);
     (void)a;
     return it_dataset_sha256(d, q->pick, q->pick_len, q->calib_sha, err);
 }
 
 /* Pixels can be 0..255 in every channel: the input's range is known without data. */
-static void fix_input_range(quantize_job *q)
+static void fix_input_range(void *user, it_groups *gs)
 {
-    int group = q->groups.of[q->m.g.inputs.items[0]->id];
+    quantize_job *q = user;
+    int group = gs->of[q->m.g.inputs.items[0]->id];
     if (group < 0 || q->src.feed.arrays)
         return;
     it_range r = {0, 0};
@@ -93,11 +133,11 @@ static void fix_input_range(quantize_job *q)
         r.lo = v < r.lo ? v : r.lo;
         r.hi = v > r.hi ? v : r.hi;
     }
-    it_group *gr = &q->groups.g.items[group];
+    it_group *gr = &gs->g.items[group];
     bool alone = true; /* a group with other sources keeps its histogram */
     for (size_t i = 0; i < q->m.g.values.len; i++) {
         const it_value *v = q->m.g.values.items[i];
-        if (q->groups.of[v->id] == group && v->producer && v->producer->op->quant.out != IT_Q_SAME)
+        if (gs->of[v->id] == group && v->producer && v->producer->op->quant.out != IT_Q_SAME)
             alone = false;
     }
     if (alone) {
@@ -108,18 +148,15 @@ static void fix_input_range(quantize_job *q)
 
 static intact_status calibrate(quantize_job *q, intact_error *err)
 {
-    IT_TRY(it_groups_make(&q->groups, &q->m.g, q->c->alloc, err));
-    fix_input_range(q);
-    it_collect_result cr;
-    it_job job = it_api_job(q->c);
-    IT_TRY(it_ptq_collect(&q->groups, &q->m.g, &q->src.feed, &job, &cr, err));
-    if (cr.skipped)
-        it_log(q->c, INTACT_LOG_WARNING, "%llu unreadable samples were skipped", (unsigned long long)cr.skipped);
-    q->out->samples = cr.samples;
-    q->out->skipped = cr.skipped;
-    IT_TRY(it_graph_infer(&q->m.g, 1, NULL, err));
-    IT_TRY(it_ptq_assign_acts(&q->groups, &q->m.g, &q->ptq, err));
-    return it_ptq_assign_weights(&q->m.g, &q->ptq, err);
+    q->job = it_api_job(q->c);
+    q->ptq = (it_ptq){.alloc = q->c->alloc, .g = &q->m.g, .recipe = &q->recipe, .feed = &q->src.feed, .job = &q->job, .know_ranges = fix_input_range, .know_user = q};
+    IT_TRY(it_ptq_run(&q->ptq, err));
+    const it_collect_result *cr = &q->ptq.collected;
+    if (cr->skipped)
+        it_log(q->c, INTACT_LOG_WARNING, "%llu unreadable samples were skipped", (unsigned long long)cr->skipped);
+    q->out->samples = cr->samples;
+    q->out->skipped = cr->skipped;
+    return INTACT_OK;
 }
 
 /* Normalization, channel order and the input's scale folded into one table of codes per channel. */
@@ -160,27 +197,33 @@ static json_t *note_json(const char *layer, const char *what)
 static json_t *notes_json(const quantize_job *q)
 {
     json_t *notes = json_array();
-    for (size_t i = 0; notes && i < q->groups.notes.len; i++)
-        json_array_append_new(notes, note_json(q->groups.notes.items[i].layer, q->groups.notes.items[i].text));
+    for (size_t i = 0; notes && i < q->ptq.groups.notes.len; i++)
+        json_array_append_new(notes, note_json(q->ptq.groups.notes.items[i].layer, q->ptq.groups.notes.items[i].text));
     for (size_t i = 0; notes && i < q->lower.notes.len; i++)
         json_array_append_new(notes, note_json(q->lower.notes.items[i].layer, q->lower.notes.items[i].text));
     return notes;
 }
 
+static json_t *recipe_json(const it_recipe *r)
+{
+    char *text = it_recipe_print(r);
+    json_t *j = text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    return j;
+}
+
 static char *provenance(const quantize_job *q)
 {
-    char pre[256], method[64];
+    char pre[256];
     it_preprocess_print(&q->src.feed.pre, pre, sizeof pre);
-    snprintf(method, sizeof method, q->ptq.calib->has_parameter ? "%s:%.10g" : "%s", q->ptq.calib->name, q->ptq.percentile);
     const char *slash = strrchr(q->model_path, '/');
     json_t *notes = notes_json(q);
-    json_t *root = json_pack("{s:s, s:{s:o, s:s}, s:{s:s, s:I, s:I}, s:{s:s, s:b, s:b, s:i, s:i, s:o}, s:o}", "intact", INTACT_VERSION_STRING, "model", "file",
-                             text_json(slash ? slash + 1 : q->model_path), "sha256", q->model_sha, "calibration", "sha256", q->calib_sha, "samples", (json_int_t)q->out->samples, "seed",
-                             (json_int_t)q->o->seed, "quantization", "method", method, "symmetric_activations", q->ptq.symmetric_acts, "per_tensor_weights",
-                             q->ptq.per_tensor_weights, "weight_bits", q->ptq.weight_bits, "activation_bits", q->ptq.act_bits, "keep8", text_json(q->ptq.keep8), "notes", notes);
+    json_t *root = json_pack("{s:s, s:{s:o, s:s}, s:{s:s, s:I}, s:o, s:o}", "intact", INTACT_VERSION_STRING, "model", "file",
+                             text_json(slash ? slash + 1 : q->model_path), "sha256", q->model_sha, "calibration", "sha256", q->calib_sha, "samples", (json_int_t)q->out->samples, "recipe",
+                             recipe_json(&q->recipe), "notes", notes);
     if (root && !q->src.feed.arrays)
         json_object_set_new(root, "preprocess", json_string(pre));
-    char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(root);
     return text;
 }
@@ -225,13 +268,13 @@ static intact_status write_checked(quantize_job *q, intact_error *err)
 
 static intact_status report_ranges(quantize_job *q, intact_error *err)
 {
-    size_t len = q->groups.g.len;
+    size_t len = q->ptq.groups.g.len;
     q->out->ranges = it_alloc_zero(q->c->alloc, len * sizeof *q->out->ranges);
     if (!q->out->ranges)
         return it_fail_nomem(err, "report", len * sizeof *q->out->ranges);
     q->out->ranges_len = (uint32_t)len;
     for (size_t i = 0; i < len; i++) {
-        const it_group *gr = &q->groups.g.items[i];
+        const it_group *gr = &q->ptq.groups.g.items[i];
         intact_range_info *r = &q->out->ranges[i];
         strncpy(r->value, gr->first->name, sizeof r->value - 1);
         strncpy(r->type, gr->type == INTACT_S16 ? "s16" : "u8", sizeof r->type - 1);
@@ -261,14 +304,14 @@ static intact_status report_note(quantize_job *q, uint32_t at, const char *layer
 
 static intact_status report_notes(quantize_job *q, intact_error *err)
 {
-    size_t len = q->groups.notes.len + q->lower.notes.len;
+    size_t len = q->ptq.groups.notes.len + q->lower.notes.len;
     q->out->notes = it_alloc_zero(q->c->alloc, len * sizeof *q->out->notes);
     if (!q->out->notes)
         return it_fail_nomem(err, "report", len * sizeof *q->out->notes);
     q->out->notes_len = (uint32_t)len;
     uint32_t at = 0;
-    for (size_t i = 0; i < q->groups.notes.len; i++)
-        IT_TRY(report_note(q, at++, q->groups.notes.items[i].layer, q->groups.notes.items[i].text, err));
+    for (size_t i = 0; i < q->ptq.groups.notes.len; i++)
+        IT_TRY(report_note(q, at++, q->ptq.groups.notes.items[i].layer, q->ptq.groups.notes.items[i].text, err));
     for (size_t i = 0; i < q->lower.notes.len; i++)
         IT_TRY(report_note(q, at++, q->lower.notes.items[i].layer, q->lower.notes.items[i].text, err));
     return INTACT_OK;
@@ -289,11 +332,11 @@ static intact_status run_steps(quantize_job *q, intact_error *err)
     uint32_t rank;
     int64_t dims[INTACT_RANK_MAX];
     IT_TRY(it_model_input(&q->m, &rank, dims, err));
-    if (!q->o->keep_softmax && it_lower_drop_softmax(&q->m.g)) {
+    if (!q->recipe.keep_softmax && it_lower_drop_softmax(&q->m.g)) {
         it_log(q->c, INTACT_LOG_INFO, "the Softmax at the network's end is left out: the order of the answers is the same (--keep-softmax keeps it)");
         IT_TRY(it_graph_infer(&q->m.g, 1, NULL, err));
     }
-    IT_TRY(it_ptq_check_keep(&q->m.g, &q->ptq, err));
+    IT_TRY(it_recipe_check(&q->recipe, &q->m.g, err));
     IT_TRY(open_calibration(q, err));
     IT_TRY(calibrate(q, err));
     IT_TRY(build(q, err));
@@ -309,14 +352,24 @@ intact_status intact_quantize(intact_ctx *c, const char *model_path, const intac
     quantize_job q = {.c = c, .o = o, .out = out, .model_path = model_path};
     if (!model_path)
         return it_fail(err, INTACT_E_ARG, "quantize", "no model was given");
-    IT_TRY(read_options(&q, err));
+    it_recipe_init(&q.recipe, c->alloc);
+    intact_status st = read_options(&q, err);
+    if (st != INTACT_OK) {
+        it_recipe_release(&q.recipe);
+        return st;
+    }
     q.m = (intact_model){.kind = INTACT_MODEL_FLOAT, .ctx = c, .path = (char *)(uintptr_t)model_path};
-    IT_TRY(it_api_read(c, model_path, &q.m.g, err));
+    st = it_api_read(c, model_path, &q.m.g, err);
+    if (st != INTACT_OK) {
+        it_recipe_release(&q.recipe);
+        return st;
+    }
     it_prog_init(&q.prog, c->alloc);
-    intact_status st = run_steps(&q, err);
+    st = run_steps(&q, err);
     it_lower_release(&q.lower);
     it_prog_release(&q.prog);
-    it_groups_release(&q.groups);
+    it_ptq_release(&q.ptq);
+    it_recipe_release(&q.recipe);
     it_source_close(&q.src);
     it_alloc_free(c->alloc, q.pick, q.pick_len * sizeof *q.pick);
     it_graph_release(&q.m.g);

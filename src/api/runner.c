@@ -153,7 +153,7 @@ static intact_status open_float(it_runner *r, const char *tap, intact_error *err
     r->tap = tap ? it_graph_find(g, tap) : NULL;
     if (r->tap && r->tap == g->outputs.items[0])
         r->tap = NULL;
-    it_exec_options eo = {r->record || r->tap ? float_hook : NULL, r};
+    it_exec_options eo = {.hook = r->record || r->tap ? float_hook : NULL, .hook_user = r};
     return it_exec_new(g, &eo, &r->exec, err);
 }
 

@@ -7,7 +7,7 @@
 
 typedef struct quantize_options {
     cli_common common;
-    const char *output, *calib, *preprocess, *method, *acts, *weights, *keep8;
+    const char *output, *calib, *preprocess, *method, *acts, *weights, *keep8, *recipe, *range_file, *set, *methods;
     uint32_t samples, weight_bits, act_bits;
     uint64_t seed, limit;
     int keep_softmax, ranges;
@@ -29,6 +29,10 @@ static const cli_option quantize_table[] = {
     CLI_OPTION(quantize_options, weight_bits, "weight-bits", 0, "B", U32, NULL, "2 to 8; the default is 8"),
     CLI_OPTION(quantize_options, act_bits, "act-bits", 0, "B", U32, NULL, "2 to 8; the default is 8"),
     CLI_OPTION(quantize_options, keep8, "keep8", 0, "LIST", TEXT, NULL, "with fewer bits: layers that stay at 8, by name, or first, last, none; the default is first,last"),
+    CLI_OPTION(quantize_options, recipe, "recipe", 'r', "FILE.json", TEXT, "file", "do what this recipe says (docs/RECIPE.md); further options go before it"),
+    CLI_OPTION(quantize_options, range_file, "range-file", 0, "FILE.json", TEXT, "file", "take the ranges of the values that this file names from it"),
+    CLI_OPTION(quantize_options, set, "set", 0, "FIELD=VALUE,...", TEXT, NULL, "set fields of the recipe for all layers: weights.round=adaround, weights.range=mse, activations.levels=lloyd, ..."),
+    CLI_OPTION(quantize_options, methods, "apply", 0, "METHOD,...", TEXT, NULL, "methods that change the network so that it quantizes better, in this order"),
     CLI_OPTION(quantize_options, keep_softmax, "keep-softmax", 0, NULL, FLAG, NULL, "keep a Softmax at the network's end (in 16 bits); without it the answers' order is the same"),
     CLI_OPTION(quantize_options, ranges, "ranges", 0, NULL, FLAG, NULL, "print the range chosen for every value"),
 };
@@ -89,6 +93,31 @@ static int choice(const char *value, const char *first, const char *second)
     return !value || strcmp(value, first) == 0 ? 0 : strcmp(value, second) == 0 ? 1 : -1;
 }
 
+/* --set and --apply, taken apart in place. */
+typedef struct quantize_lists {
+    char set_text[1024], method_text[512];
+    intact_field set[32];
+    const char *methods[16];
+    size_t set_len, methods_len;
+} quantize_lists;
+
+static bool lists_read(quantize_lists *l, const quantize_options *o)
+{
+    l->set_len = l->methods_len = 0;
+    snprintf(l->set_text, sizeof l->set_text, "%s", o->set ? o->set : "");
+    snprintf(l->method_text, sizeof l->method_text, "%s", o->methods ? o->methods : "");
+    for (char *s = strtok(l->set_text, ","); s; s = strtok(NULL, ",")) {
+        char *is = strchr(s, '=');
+        if (!is || l->set_len == sizeof l->set / sizeof *l->set)
+            return cli_fail_usage("--set was given '%s'; FIELD=VALUE, at most %zu of them, are needed", o->set, sizeof l->set / sizeof *l->set), false;
+        *is = 0;
+        l->set[l->set_len++] = (intact_field){s, is + 1};
+    }
+    for (char *s = strtok(l->method_text, ","); s && l->methods_len < sizeof l->methods / sizeof *l->methods; s = strtok(NULL, ","))
+        l->methods[l->methods_len++] = s;
+    return true;
+}
+
 static int quantize_run(const cli_run *r, const void *options)
 {
     const quantize_options *o = options;
@@ -115,6 +144,15 @@ static int quantize_run(const cli_run *r, const void *options)
     q.act_bits = o->act_bits;
     q.keep8 = o->keep8;
     q.keep_softmax = o->keep_softmax;
+    quantize_lists lists;
+    if (!lists_read(&lists, o))
+        return EXIT_USAGE;
+    q.recipe = o->recipe;
+    q.ranges = o->range_file;
+    q.set = lists.set;
+    q.set_len = lists.set_len;
+    q.methods = lists.methods;
+    q.methods_len = lists.methods_len;
     intact_error err;
     intact_quantize_result res;
     if (intact_quantize(r->ctx, r->args[0], &q, &res, &err) != INTACT_OK)

@@ -41,6 +41,7 @@ static intact_status prepare(it_exec *e, intact_error *err)
         if (v->is_const) {
             c->t[IT_PLAIN] = v->t;
             c->ready[IT_PLAIN] = true;
+            if (v->q && v->q->codes && it_exec_simulates(e, v)) IT_TRY(it_exec_dequantize(e, v, &c->t[IT_PLAIN], err));
         }
     }
     for (size_t i = 0; i < g->nodes.len; i++) {
@@ -85,6 +86,18 @@ void it_exec_free(it_exec *e)
     it_alloc_free(e->alloc, e, sizeof *e);
 }
 
+/* The caller's numbers stay as they are. */
+static intact_status own_input(it_exec *e, const it_value *v, it_cell *c, intact_error *err)
+{
+    size_t bytes = it_tensor_bytes(&c->t[IT_PLAIN]);
+    c->block[IT_PLAIN] = c->prefer[IT_PLAIN] = it_buffers_take(&e->buffers, bytes, c->prefer[IT_PLAIN]);
+    if (c->block[IT_PLAIN] < 0) return it_fail_nomem(err, v->name, bytes);
+    void *to = e->buffers.blocks.items[c->block[IT_PLAIN]].data;
+    memcpy(to, c->t[IT_PLAIN].data, bytes);
+    c->t[IT_PLAIN].data = to;
+    return INTACT_OK;
+}
+
 static intact_status bind(it_exec *e, const it_value *v, const it_tensor *t, intact_error *err)
 {
     char a[160];
@@ -105,7 +118,11 @@ static intact_status bind(it_exec *e, const it_value *v, const it_tensor *t, int
     c->t[IT_PLAIN] = *t;
     c->first = IT_PLAIN;
     c->ready[IT_PLAIN] = true;
-    return e->opt.hook ? e->opt.hook(e->opt.hook_user, v, t, err) : INTACT_OK;
+    if (t->type == IT_F32 && it_exec_simulates(e, v)) {
+        IT_TRY(own_input(e, v, c, err));
+        it_exec_round(v, &c->t[IT_PLAIN]);
+    }
+    return e->opt.hook ? e->opt.hook(e->opt.hook_user, v, &c->t[IT_PLAIN], err) : INTACT_OK;
 }
 
 /* Plain, and in memory of ours: what is only a view of an input is copied. */

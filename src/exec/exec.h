@@ -12,6 +12,11 @@ typedef struct it_exec_options {
     /* Called with each value as soon as it is computed (graph inputs first; constants never); t may be NHWC, valid during the call. */
     intact_status (*hook)(void *user, const it_value *v, const it_tensor *t, intact_error *err);
     void *hook_user;
+    /* Simulated quantization: of a value with v->q for which this says true, every number is replaced by that of its code as soon as it is
+    ** computed (before the hook), a constant weight by scale * code when the executor is made. NULL: all in float. The answer must not
+    ** change while the executor lives; weights are read from v->q once, when it is made. */
+    bool (*simulates)(void *user, const it_value *v);
+    void *simulates_user;
 } it_exec_options;
 
 INTACT_MUST_USE intact_status it_exec_new(const it_graph *g, const it_exec_options *opt, it_exec **out, intact_error *err);

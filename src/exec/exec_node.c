@@ -161,6 +161,7 @@ static intact_status take_output(it_exec *e, const it_node *n, int index, const 
     it_cell *to = &e->cells[n->out[k]->id];
     it_layout layout = c->out[k].layout;
     bool share = k == 0 && ((n->op->view && !has_clamp(n)) || may_overwrite(e, n, index, c));
+    if (share && n->op->view && it_exec_simulates(e, n->out[k])) share = false; /* its codes may be others than the input's */
     size_t bytes = it_tensor_bytes(&c->out[k]);
     if (share && it_tensor_bytes(e->in[0]) != bytes) return it_node_fail(n, err, INTACT_E_SHAPE, "output 0 has another size than input 0");
     to->t[layout] = c->out[k];
@@ -227,6 +228,8 @@ intact_status it_exec_node(it_exec *e, int index, intact_error *err)
     }
     IT_TRY(compute(e, n, c, err));
     if (has_clamp(n) && n->out_len && e->out[0] && it_type_is_float(e->out[0]->type)) clamp(e->out[0], n->clamp_lo, n->clamp_hi);
+    for (int k = 0; k < n->out_len && e->opt.simulates; k++)
+        if (n->out[k] && e->out[k]->type == IT_F32 && it_exec_simulates(e, n->out[k])) it_exec_round(n->out[k], e->out[k]);
     for (int k = 0; k < n->out_len && e->opt.hook; k++)
         if (n->out[k]) IT_TRY(e->opt.hook(e->opt.hook_user, n->out[k], e->out[k], err));
     for (int k = 0; k < n->in_len; k++)

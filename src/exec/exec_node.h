@@ -40,4 +40,11 @@ INTACT_MUST_USE intact_status it_exec_cell(it_exec *e, const it_value *v, it_lay
 void it_exec_drop(it_exec *e, it_cell *c);
 INTACT_MUST_USE intact_status it_exec_node(it_exec *e, int index, intact_error *err);
 
+/* Whether v is to be rounded to its codes (exec/simulate.c). */
+bool it_exec_simulates(const it_exec *e, const it_value *v);
+/* The numbers of t, v's content, become those of their codes. */
+void it_exec_round(const it_value *v, const it_tensor *t);
+/* A constant weight's content from its codes, in e's arena. */
+INTACT_MUST_USE intact_status it_exec_dequantize(it_exec *e, const it_value *v, it_tensor *out, intact_error *err);
+
 #endif

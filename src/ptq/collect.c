@@ -49,7 +49,7 @@ static intact_status worker_open(worker *w, const collect *c, intact_error *err)
         return it_fail_nomem(err, "calibration", c->gs->g.len * sizeof *w->hist + batch * 5);
     for (size_t i = 0; i < c->gs->g.len; i++)
         it_hist_init(&w->hist[i]);
-    it_exec_options eo = {hook, w};
+    it_exec_options eo = {.hook = hook, .hook_user = w};
     return it_exec_new(c->g, &eo, &w->exec, err);
 }
 

@@ -9,20 +9,6 @@
 #define OUTLIER 1000.0    /* times the 99.99th percentile */
 #define NOTES_A_KIND 8    /* named; the rest is counted */
 
-static intact_status note(it_groups *gs, const char *layer, const char *fmt, ...) IT_PRINTF(3, 4);
-static intact_status note(it_groups *gs, const char *layer, const char *fmt, ...)
-{
-    va_list ap;
-    if (!IT_VEC_ROOM(gs->alloc, gs->notes))
-        return INTACT_E_NOMEM;
-    it_ptq_note *to = &gs->notes.items[gs->notes.len++];
-    to->layer = layer;
-    va_start(ap, fmt);
-    vsnprintf(to->text, sizeof to->text, fmt, ap);
-    va_end(ap);
-    return INTACT_OK;
-}
-
 static double largest(const it_hist *h) { return fmax((double)h->max, -(double)h->min); }
 
 /* Upper edge of the bin that the 99.99th percentile of the nonzero |x| falls into. */
@@ -42,13 +28,13 @@ static bool has_outlier(const it_hist *h) { return h->count > h->zeros && larges
 
 static intact_status note_constant(it_groups *gs, const it_group *gr)
 {
-    return note(gs, gr->first->name, "is %g everywhere on all calibration samples: its range is a guess; are the samples like the real ones?",
+    return it_groups_note(gs, gr->first->name, "is %g everywhere on all calibration samples: its range is a guess; are the samples like the real ones?",
                 (double)gr->hist->max);
 }
 
 static intact_status note_outlier(it_groups *gs, const it_group *gr)
 {
-    return note(gs, gr->first->name, "reaches %g, but 99.99 %% of its values stay below %.3g: a lone outlier stretches or leaves the range; "
+    return it_groups_note(gs, gr->first->name, "reaches %g, but 99.99 %% of its values stay below %.3g: a lone outlier stretches or leaves the range; "
                 "look at the calibration samples, or try another --method", largest(gr->hist), common(gr->hist));
 }
 
@@ -62,14 +48,14 @@ static intact_status notes_of(it_groups *gs, bool (*is)(const it_hist *h), intac
         if (found++ < NOTES_A_KIND && say(gs, gr) != INTACT_OK)
             return INTACT_E_NOMEM;
     }
-    return found > NOTES_A_KIND ? note(gs, "calibration", "%zu more values %s", found - NOTES_A_KIND, what) : INTACT_OK;
+    return found > NOTES_A_KIND ? it_groups_note(gs, "calibration", "%zu more values %s", found - NOTES_A_KIND, what) : INTACT_OK;
 }
 
 intact_status it_ptq_doubts(it_groups *gs, uint64_t samples, intact_error *err)
 {
     intact_status st = INTACT_OK;
     if (samples < SAMPLES_FEW)
-        st = note(gs, "calibration", "%llu sample%s: ranges found on fewer than %d are guesses; a few hundred give good ones",
+        st = it_groups_note(gs, "calibration", "%llu sample%s: ranges found on fewer than %d are guesses; a few hundred give good ones",
                   (unsigned long long)samples, samples == 1 ? "" : "s", SAMPLES_FEW);
     if (st == INTACT_OK)
         st = notes_of(gs, is_constant, note_constant, "never change");

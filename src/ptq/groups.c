@@ -2,6 +2,7 @@
 /* groups.c: union-find over values that must share quantization parameters, and the choice between 8 and 16 bits. */
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "op/lower.h"
@@ -155,8 +156,7 @@ static bool takes(uint32_t mask, it_q_out kind, intact_type t)
     return mask >> t & 1;
 }
 
-/* 16 bits are possible when everybody who writes or reads the group can. */
-static bool can_s16(const it_groups *gs, const it_graph *g, int group)
+bool it_groups_can_s16(const it_groups *gs, const it_graph *g, int group)
 {
     for (size_t i = 0; i < g->nodes.len; i++) {
         const it_node *n = g->nodes.items[i];
@@ -188,7 +188,7 @@ static void mark_wide(it_groups *gs, const it_graph *g, const it_value *v)
 {
     while (v && gs->of[v->id] >= 0) {
         int group = gs->of[v->id];
-        if (!can_s16(gs, g, group))
+        if (!it_groups_can_s16(gs, g, group))
             return;
         const it_node *n = v->producer;
         while (n && n->op->quant.out == IT_Q_SAME && n->in_len) /* the operator that made the group's values */
@@ -234,8 +234,23 @@ intact_status it_groups_make(it_groups *gs, const it_graph *g, const intact_allo
     return st;
 }
 
+intact_status it_groups_note(it_groups *gs, const char *layer, const char *fmt, ...)
+{
+    va_list ap;
+    if (!IT_VEC_ROOM(gs->alloc, gs->notes))
+        return INTACT_E_NOMEM;
+    it_ptq_note *to = &gs->notes.items[gs->notes.len++];
+    to->layer = layer;
+    va_start(ap, fmt);
+    vsnprintf(to->text, sizeof to->text, fmt, ap);
+    va_end(ap);
+    return INTACT_OK;
+}
+
 void it_groups_release(it_groups *gs)
 {
+    if (!gs->alloc)
+        return;
     for (size_t i = 0; i < gs->g.len; i++)
         it_alloc_free(gs->alloc, gs->g.items[i].hist, sizeof *gs->g.items[i].hist);
     IT_VEC_FREE(gs->alloc, gs->g);

@@ -7,6 +7,7 @@
 #include "calib/calib.h"
 #include "data/feed.h"
 #include "op/op.h"
+#include "ptq/recipe.h"
 
 /* Values that share one set of quantization parameters: an operator's output and what max pool, reshape, ... hand on; a concat and those
 ** of its inputs that nobody else reads. */
@@ -17,6 +18,7 @@ typedef struct it_group {
     it_range range;             /* of a fixed group; the calibrator's answer otherwise */
     it_hist *hist;              /* what calibration saw; NULL for fixed groups */
     uint64_t clipped;           /* values of hist outside range, to the bin */
+    it_act_plan plan;           /* resolved from the recipe by it_ptq_plan_acts */
 } it_group;
 
 /* layer: a value's name, "calibration", ...; lives as long as the graph. */
@@ -33,6 +35,10 @@ typedef struct it_groups {
 /* Groups of an inferred, passed graph. Fails (E_UNSUPPORTED) on an operator without integer form, naming it and what would work. */
 INTACT_MUST_USE intact_status it_groups_make(it_groups *gs, const it_graph *g, const intact_alloc *a, intact_error *err);
 void it_groups_release(it_groups *gs);
+/* Whether everybody who writes or reads the group can take 16 bits. */
+bool it_groups_can_s16(const it_groups *gs, const it_graph *g, int group);
+/* Appends a note; E_NOMEM without an error record when out of memory. */
+INTACT_MUST_USE intact_status it_groups_note(it_groups *gs, const char *layer, const char *fmt, ...) IT_PRINTF(3, 4);
 
 /* Weights, biases and the parameters of batch normalizations are finite; fails (E_DATA) with layer and weight. it_ptq_collect begins with it. */
 INTACT_MUST_USE intact_status it_ptq_check_weights(const it_graph *g, intact_error *err);
@@ -40,24 +46,47 @@ INTACT_MUST_USE intact_status it_ptq_check_weights(const it_graph *g, intact_err
 typedef struct it_collect_result { uint64_t samples, skipped; char skipped_why[700]; } it_collect_result;
 INTACT_MUST_USE intact_status it_ptq_collect(it_groups *gs, const it_graph *g, const it_feed *feed, const it_job *job, it_collect_result *out, intact_error *err);
 
-typedef struct it_ptq_options {
-    const it_calib *calib;
-    double percentile;
-    bool symmetric_acts, per_tensor_weights;
-    int weight_bits, act_bits; /* 2..8 */
-    const char *keep8;         /* "first,last,NAME,..." or "none" */
-} it_ptq_options;
-
 /* Notes on what the histograms make doubtful: few samples, values that never change, lone outliers. it_ptq_collect ends with it. */
 INTACT_MUST_USE intact_status it_ptq_doubts(it_groups *gs, uint64_t samples, intact_error *err);
 
-/* Ranges by the calibrator, then v->q of every grouped value. */
-INTACT_MUST_USE intact_status it_ptq_assign_acts(it_groups *gs, it_graph *g, const it_ptq_options *o, intact_error *err);
-/* v->q with scales and codes of every constant weight: round to nearest (ties to even) of w / scale, symmetric. */
-INTACT_MUST_USE intact_status it_ptq_assign_weights(it_graph *g, const it_ptq_options *o, intact_error *err);
-/* Whether the options leave this multiply-accumulate node (the i-th of n) at 8 bits. */
-bool it_ptq_kept(const it_ptq_options *o, const it_node *n, size_t i, size_t len);
-/* Every name in keep8 must exist. */
-INTACT_MUST_USE intact_status it_ptq_check_keep(const it_graph *g, const it_ptq_options *o, intact_error *err);
+/* A multiply-accumulate layer: its operator has a weight, and it is constant. */
+bool it_ptq_is_mac(const it_node *n);
+static inline it_value *it_ptq_weight(const it_node *n) { return n->in[n->op->quant.weight_in]; }
+/* The layer's bias, NULL when it has none. */
+static inline it_value *it_ptq_bias(const it_node *n)
+{
+    int k = n->op->quant.bias_in;
+    return k > 0 && k < n->in_len ? n->in[k] : NULL;
+}
+
+/* ---- a quantization: everything its steps and methods work on ---- */
+
+typedef struct it_ptq {
+    const intact_alloc *alloc;
+    it_graph *g;              /* read, inferred, passes run; edited: v->q, and copies of weights and biases */
+    const it_recipe *recipe;
+    const it_feed *feed;      /* calibration samples */
+    const it_job *job;
+    it_groups groups;
+    it_collect_result collected;
+    /* Called before calibration with the groups made: the caller may fix ranges that it knows (raw pixels). NULL: nothing to say. */
+    void (*know_ranges)(void *user, it_groups *gs);
+    void *know_user;
+} it_ptq;
+
+/* Methods' prepare, groups, calibration, activations, then layer after layer weights and methods' layer. Fills v->q of every value. g, recipe,
+** feed, job (and know_ranges) are set, the rest is zero. it_ptq_release in any case. */
+INTACT_MUST_USE intact_status it_ptq_run(it_ptq *p, intact_error *err);
+void it_ptq_release(it_ptq *p);
+
+/* The steps, for those who repeat some: groups.plan from recipe and bits of kept layers; ranges by the calibrators, then v->q of every grouped
+** value; v->q with scales, zero points and codes of the n-th layer's weight. */
+INTACT_MUST_USE intact_status it_ptq_plan_acts(it_groups *gs, const it_graph *g, const it_recipe *r, intact_error *err);
+INTACT_MUST_USE intact_status it_ptq_assign_acts(it_groups *gs, it_graph *g, intact_error *err);
+INTACT_MUST_USE intact_status it_ptq_assign_weight(it_ptq *p, it_node *n, const it_weight_plan *plan, intact_error *err);
+/* Input k of n as a constant of n's own, in the graph's memory: its content may be written. NULL when out of memory. */
+it_value *it_ptq_own(it_graph *g, it_node *n, int k);
+/* The bias of n as its own float constant of channels values (zeros when it had none); fails where the operator takes none. */
+INTACT_MUST_USE intact_status it_ptq_own_bias(it_graph *g, it_node *n, it_value **out, intact_error *err);
 
 #endif

@@ -50,7 +50,7 @@ static intact_status collect(net *t, it_groups *gs, size_t samples, intact_error
 static void quantize(net *t, it_groups *gs, it_value *y)
 {
     it_quant q = *t->x->q;
-    it_ptq_options o = { .calib = &it_calib_max, .weight_bits = 8, .act_bits = 8, .keep8 = "none" };
+    it_recipe r;
     net_measure(t, y, INTACT_U8);
     OK(it_groups_make(gs, &t->g, NULL, &t->err));
     it_group *in = &gs->g.items[gs->of[t->x->id]];
@@ -58,8 +58,15 @@ static void quantize(net *t, it_groups *gs, it_value *y)
     in->range = (it_range){ (float)(q.scale[0] * (float)-q.zero[0]), q.scale[0] * (float)(255 - q.zero[0]) };
     OK(collect(t, gs, SAMPLES, &t->err));
     OK(it_graph_infer(&t->g, 1, NULL, &t->err));
-    OK(it_ptq_assign_acts(gs, &t->g, &o, &t->err));
-    OK(it_ptq_assign_weights(&t->g, &o, &t->err));
+    it_recipe_init(&r, NULL);
+    r.plans.acts.calib = &it_calib_max;
+    OK(it_ptq_plan_acts(gs, &t->g, &r, &t->err));
+    OK(it_ptq_assign_acts(gs, &t->g, &t->err));
+    it_ptq p = { .alloc = &it_alloc_libc, .g = &t->g, .recipe = &r };
+    for (size_t i = 0; i < t->g.nodes.len; i++)
+        if (it_ptq_is_mac(t->g.nodes.items[i]))
+            OK(it_ptq_assign_weight(&p, t->g.nodes.items[i], &r.plans.weights, &t->err));
+    it_recipe_release(&r);
     assert_true(fabsf(t->x->q->scale[0] - q.scale[0]) < 1e-6f && t->x->q->zero[0] == q.zero[0]);
 }
 

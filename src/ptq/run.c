@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.c: a recipe carried out: the order of the steps (fold, prepare, calibrate, activations, weights layer by layer). */
+#include "ptq/method.h"
+
+static intact_status prepare(it_ptq *p, intact_error *err)
+{
+    IT_TRY(it_recipe_check(p->recipe, p->g, err));
+    for (size_t i = 0; p->recipe->methods[i]; i++)
+        if (p->recipe->methods[i]->prepare)
+            IT_TRY(p->recipe->methods[i]->prepare(p, err));
+    return INTACT_OK;
+}
+
+static intact_status activations(it_ptq *p, intact_error *err)
+{
+    it_groups_release(&p->groups); /* methods may have made some for themselves */
+    IT_TRY(it_groups_make(&p->groups, p->g, p->alloc, err));
+    if (p->know_ranges)
+        p->know_ranges(p->know_user, &p->groups);
+    IT_TRY(it_ptq_plan_acts(&p->groups, p->g, p->recipe, err));
+    IT_TRY(it_ptq_collect(&p->groups, p->g, p->feed, p->job, &p->collected, err));
+    IT_TRY(it_graph_infer(p->g, 1, NULL, err));
+    return it_ptq_assign_acts(&p->groups, p->g, err);
+}
+
+static intact_status layer(it_ptq *p, it_node *n, size_t i, size_t len, intact_error *err)
+{
+    it_weight_plan plan = it_recipe_weights(p->recipe, n, i, len);
+    IT_TRY(it_ptq_assign_weight(p, n, &plan, err));
+    for (size_t k = 0; p->recipe->methods[k]; k++)
+        if (p->recipe->methods[k]->layer)
+            IT_TRY(p->recipe->methods[k]->layer(p, n, err));
+    return INTACT_OK;
+}
+
+intact_status it_ptq_run(it_ptq *p, intact_error *err)
+{
+    size_t len = 0, at = 0;
+    IT_TRY(prepare(p, err));
+    IT_TRY(activations(p, err));
+    for (size_t i = 0; i < p->g->nodes.len; i++)
+        len += it_ptq_is_mac(p->g->nodes.items[i]);
+    for (size_t i = 0; i < p->g->nodes.len; i++)
+        if (it_ptq_is_mac(p->g->nodes.items[i]))
+            IT_TRY(layer(p, p->g->nodes.items[i], at++, len, err));
+    return INTACT_OK;
+}
+
+void it_ptq_release(it_ptq *p) { it_groups_release(&p->groups); }
