@@ -199,6 +199,8 @@ static json_t *notes_json(const quantize_job *q)
     json_t *notes = json_array();
     for (size_t i = 0; notes && i < q->ptq.groups.notes.len; i++)
         json_array_append_new(notes, note_json(q->ptq.groups.notes.items[i].layer, q->ptq.groups.notes.items[i].text));
+    for (size_t i = 0; notes && i < q->ptq.notes.len; i++)
+        json_array_append_new(notes, note_json(q->ptq.notes.items[i].layer, q->ptq.notes.items[i].text));
     for (size_t i = 0; notes && i < q->lower.notes.len; i++)
         json_array_append_new(notes, note_json(q->lower.notes.items[i].layer, q->lower.notes.items[i].text));
     return notes;
@@ -304,7 +306,7 @@ static intact_status report_note(quantize_job *q, uint32_t at, const char *layer
 
 static intact_status report_notes(quantize_job *q, intact_error *err)
 {
-    size_t len = q->ptq.groups.notes.len + q->lower.notes.len;
+    size_t len = q->ptq.groups.notes.len + q->ptq.notes.len + q->lower.notes.len;
     q->out->notes = it_alloc_zero(q->c->alloc, len * sizeof *q->out->notes);
     if (!q->out->notes)
         return it_fail_nomem(err, "report", len * sizeof *q->out->notes);
@@ -312,6 +314,8 @@ static intact_status report_notes(quantize_job *q, intact_error *err)
     uint32_t at = 0;
     for (size_t i = 0; i < q->ptq.groups.notes.len; i++)
         IT_TRY(report_note(q, at++, q->ptq.groups.notes.items[i].layer, q->ptq.groups.notes.items[i].text, err));
+    for (size_t i = 0; i < q->ptq.notes.len; i++)
+        IT_TRY(report_note(q, at++, q->ptq.notes.items[i].layer, q->ptq.notes.items[i].text, err));
     for (size_t i = 0; i < q->lower.notes.len; i++)
         IT_TRY(report_note(q, at++, q->lower.notes.items[i].layer, q->lower.notes.items[i].text, err));
     return INTACT_OK;

@@ -41,6 +41,7 @@ static intact_status prepare(it_exec *e, intact_error *err)
         if (v->is_const) {
             c->t[IT_PLAIN] = v->t;
             c->ready[IT_PLAIN] = true;
+            if (v->tuned && e->opt.simulates) c->t[IT_PLAIN].data = (void *)(uintptr_t)v->tuned;
             if (v->q && v->q->codes && it_exec_simulates(e, v)) IT_TRY(it_exec_dequantize(e, v, &c->t[IT_PLAIN], err));
         }
     }

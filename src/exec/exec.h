@@ -13,7 +13,7 @@ typedef struct it_exec_options {
     intact_status (*hook)(void *user, const it_value *v, const it_tensor *t, intact_error *err);
     void *hook_user;
     /* Simulated quantization: of a value with v->q for which this says true, every number is replaced by that of its code as soon as it is
-    ** computed (before the hook), a constant weight by scale * code when the executor is made. NULL: all in float. The answer must not
+    ** computed (before the hook), a constant weight by scale * code when the executor is made (and what methods tuned stands in for the rest). NULL: all in float. The answer must not
     ** change while the executor lives; weights are read from v->q once, when it is made. */
     bool (*simulates)(void *user, const it_value *v);
     void *simulates_user;

@@ -64,6 +64,7 @@ typedef struct it_value {
     bool is_input, is_output;
     it_node *producer;    /* NULL for inputs and constants */
     it_quant *q;          /* NULL: not quantized */
+    const float *tuned;   /* a constant's content in the quantized network, where methods changed it (a corrected bias); NULL: t.data */
     int64_t declared[IT_RANK_MAX]; /* inputs and outputs: dims as the model declares them, -1 symbolic */
     int declared_rank;
 } it_value;

@@ -111,12 +111,31 @@ static intact_status conv_lower(it_lower *lw, const it_node *n, intact_error *er
     return st;
 }
 
+static bool conv_linear(const it_node *n, const it_tensor *x, it_linear *out)
+{
+    const it_conv_op_args *a = n->args;
+    const it_tensor *w = &n->in[1]->t;
+    it_window win;
+    int64_t dim[3];
+    if (x->rank > 4 || it_window_resolve(n, &a->win, w->dim + 2, x, &win, dim, NULL) != INTACT_OK)
+        return false;
+    int last = win.len - 1, h = last - 1; /* h < 0: one axis, height 1 */
+    *out = (it_linear){ .groups = a->group, .in_c = w->dim[1], .out_c = w->dim[0] / a->group, .in_h = 1, .out_h = 1, .kh = 1, .stride_h = 1, .dil_h = 1,
+                        .in_w = x->dim[x->rank - 1], .out_w = dim[last], .kw = win.kernel[last], .stride_w = win.stride[last],
+                        .dil_w = win.dil[last], .pad_l = win.pad[last] };
+    if (h >= 0) {
+        out->in_h = x->dim[2], out->out_h = dim[h], out->kh = win.kernel[h];
+        out->stride_h = win.stride[h], out->dil_h = win.dil[h], out->pad_t = win.pad[h];
+    }
+    return true;
+}
+
 const it_op it_op_conv = {
     .name = "conv", .onnx = "Conv", .since = 1,
     .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_conv_op_args),
     .parse = conv_parse, .infer = conv_infer, .forward = conv_forward, .lower = conv_lower,
-    .quant = { .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .bias_in = 2, .weight_axis = conv_weight_axis,
+    .quant = { .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .bias_in = 2, .weight_axis = conv_weight_axis, .linear = conv_linear,
                .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
     .layout = IT_LAYOUT_NHWC,
 };

@@ -15,6 +15,16 @@ intact_status it_dense_check_type(const it_node *n, const it_tensor *a, const it
                         "int64, uint64 is needed", it_type_name(a->type), it_type_name(b->type));
 }
 
+bool it_dense_linear(const it_node *n, const it_tensor *x, int out_axis, it_linear *out)
+{
+    const it_tensor *w = &n->in[1]->t;
+    if (w->rank != 2 || x->rank != 2)
+        return false;
+    *out = (it_linear){ .groups = 1, .in_c = w->dim[1 - out_axis], .out_c = w->dim[out_axis], .in_h = 1, .in_w = 1, .out_h = 1, .out_w = 1, .kh = 1,
+                        .kw = 1, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1 };
+    return true;
+}
+
 /* Weight codes as (O,K) with K in the order in which the runtime holds source's bytes; negated when alpha is negative. */
 static intact_status gather(const it_node *n, const it_dense_lower *d, const it_tensor *source, int8_t *to, intact_error *err)
 {

@@ -8,6 +8,9 @@
 
 INTACT_MUST_USE intact_status it_dense_check_type(const it_node *n, const it_tensor *a, const it_tensor *b, intact_error *err);
 
+/* it_op_quant.linear of a product with the matrix in[1], whose outputs run along out_axis; x is (N, K). */
+bool it_dense_linear(const it_node *n, const it_tensor *x, int out_axis, it_linear *out);
+
 /* Lowers a layer with constant quantized weights in[1]: out_c rows read at stride out_stride, inner at k_stride. The weight scale is
 ** multiplied by alpha. bias (out_c floats) may be NULL. rows above 1: in 0 is (1, rows ..., k), each row a product of its own. */
 typedef struct it_dense_lower { int64_t out_c, k, out_stride, k_stride, rows; double alpha; const float *bias; } it_dense_lower;

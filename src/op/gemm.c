@@ -142,6 +142,12 @@ static intact_status gemm_forward(it_run_ctx *c, const it_node *n, const it_tens
     return in[0]->type == IT_F64 ? run_f64(c, n, &g, in, out[0], args, err) : run_ints(c, n, &g, in, out[0], args, err);
 }
 
+static bool gemm_linear(const it_node *n, const it_tensor *x, it_linear *out)
+{
+    const gemm_args *a = n->args;
+    return !a->trans_a && a->alpha == 1 && (a->beta == 1 || n->in_len < 3) && it_dense_linear(n, x, a->trans_b ? 0 : 1, out);
+}
+
 static int gemm_weight_axis(const it_node *n)
 {
     return ((const gemm_args *)n->args)->trans_b ? 0 : 1;
@@ -175,6 +181,6 @@ const it_op it_op_gemm = {
     .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(gemm_args),
     .parse = gemm_parse, .infer = gemm_infer, .forward = gemm_forward, .lower = gemm_lower,
-    .quant = { .role = IT_ROLE_DENSE, .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .bias_in = 2, .weight_axis = gemm_weight_axis,
+    .quant = { .role = IT_ROLE_DENSE, .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .bias_in = 2, .weight_axis = gemm_weight_axis, .linear = gemm_linear,
                .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
 };

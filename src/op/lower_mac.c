@@ -204,6 +204,6 @@ intact_status it_lower_bias(it_lower *lw, const it_node *n, int64_t out_c, float
     if (!*out)
         return it_fail_nomem(err, n->name, (size_t)out_c * sizeof(float));
     for (int64_t c = 0; c < out_c; c++)
-        (*out)[c] = (float)it_tensor_get(&b->t, len == 1 ? 0 : c);
+        (*out)[c] = b->tuned ? b->tuned[len == 1 ? 0 : c] : (float)it_tensor_get(&b->t, len == 1 ? 0 : c);
     return INTACT_OK;
 }

@@ -129,6 +129,8 @@ static intact_status mat_mul_forward(it_run_ctx *c, const it_node *n, const it_t
     return in[0]->type == IT_F64 ? run_f64(c, n, &s, in, out[0], err) : run_ints(c, n, &s, in, out[0], err);
 }
 
+static bool mat_mul_linear(const it_node *n, const it_tensor *x, it_linear *out) { return it_dense_linear(n, x, 1, out); }
+
 static int mat_mul_weight_axis(const it_node *n)
 {
     int rank = n->in[1] ? n->in[1]->t.rank : 2;
@@ -165,6 +167,6 @@ const it_op it_op_mat_mul = {
     .name = "mat_mul", .onnx = "MatMul", .since = 1,
     .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = mat_mul_infer, .forward = mat_mul_forward, .lower = mat_mul_lower,
-    .quant = { .role = IT_ROLE_DENSE, .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .weight_axis = mat_mul_weight_axis,
+    .quant = { .role = IT_ROLE_DENSE, .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .weight_axis = mat_mul_weight_axis, .linear = mat_mul_linear,
                .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
 };

@@ -52,8 +52,18 @@ typedef enum it_op_role {
     IT_ROLE_SOFTMAX  /* at the network's end it changes no order and may be left out */
 } it_op_role;
 
+/* A layer with weights as a matrix product: output (position, g * out_c + o) = bias + sum over k of weight (g * out_c + o, k) times the input
+** under the window; k runs over (in_c, kh, kw). Dense layers: all of in_h .. kw are 1. */
+typedef struct it_linear {
+    int64_t groups, in_c, out_c; /* channels of a group */
+    int64_t in_h, in_w, out_h, out_w, kh, kw, stride_h, stride_w, dil_h, dil_w, pad_t, pad_l;
+} it_linear;
+
 typedef struct it_op_quant {
     it_op_role role;
+    /* The layer behind n for inputs of x's shape (dimension 0 is the batch; dense: (..., K)); the weight's order without its channel axis is
+    ** k's. False: it is not one. */
+    bool (*linear)(const it_node *n, const it_tensor *x, it_linear *out);
     bool clamps;                                  /* lower() honours node->clamp_lo/hi: a following Relu or Clip fuses */
     bool all_parameters;                          /* every constant input is a weight (batch normalization), not only weight_in, bias_in */
     bool shape_inputs;                            /* inputs from 1 on only say sizes (resize) */

@@ -3,3 +3,7 @@
 WEIGHT_RANGE(max)
 WEIGHT_RANGE(mse)
 ROUNDING(nearest)
+PTQ_METHOD(equalize)
+PTQ_METHOD(bias)
+ROUNDING(adaround)
+ROUNDING(gptq)

@@ -69,6 +69,7 @@ typedef struct it_ptq {
     const it_job *job;
     it_groups groups;
     it_collect_result collected;
+    struct { it_ptq_note *items; size_t len, cap; } notes; /* what methods had to change, or could not do: for the user */
     /* Called before calibration with the groups made: the caller may fix ranges that it knows (raw pixels). NULL: nothing to say. */
     void (*know_ranges)(void *user, it_groups *gs);
     void *know_user;
@@ -78,6 +79,8 @@ typedef struct it_ptq {
 ** feed, job (and know_ranges) are set, the rest is zero. it_ptq_release in any case. */
 INTACT_MUST_USE intact_status it_ptq_run(it_ptq *p, intact_error *err);
 void it_ptq_release(it_ptq *p);
+/* Appends to p->notes; layer lives as long as the graph. E_NOMEM (no error record) when out of memory. */
+INTACT_MUST_USE intact_status it_ptq_say(it_ptq *p, const char *layer, const char *fmt, ...) IT_PRINTF(3, 4);
 
 /* The steps, for those who repeat some: groups.plan from recipe and bits of kept layers; ranges by the calibrators, then v->q of every grouped
 ** value; v->q with scales, zero points and codes of the n-th layer's weight. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run.c: a recipe carried out: the order of the steps (fold, prepare, calibrate, activations, weights layer by layer). */
+#include <stdio.h>
+#include <string.h>
+
 #include "ptq/method.h"
 
 static intact_status prepare(it_ptq *p, intact_error *err)
@@ -46,4 +49,22 @@ intact_status it_ptq_run(it_ptq *p, intact_error *err)
     return INTACT_OK;
 }
 
-void it_ptq_release(it_ptq *p) { it_groups_release(&p->groups); }
+intact_status it_ptq_say(it_ptq *p, const char *layer, const char *fmt, ...)
+{
+    va_list ap;
+    if (!IT_VEC_ROOM(p->alloc, p->notes))
+        return INTACT_E_NOMEM;
+    it_ptq_note *to = &p->notes.items[p->notes.len++];
+    to->layer = layer;
+    va_start(ap, fmt);
+    vsnprintf(to->text, sizeof to->text, fmt, ap);
+    va_end(ap);
+    return INTACT_OK;
+}
+
+void it_ptq_release(it_ptq *p)
+{
+    it_groups_release(&p->groups);
+    IT_VEC_FREE(p->alloc, p->notes);
+    memset(&p->notes, 0, sizeof p->notes);
+}
