@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kern_bench: GMAC/s (or GB/s) of each kernel version on shapes of known networks, one thread, the fastest of many repeats.
-** Usage: kern_bench [level] [text that a line must contain] [cold]. The probe's line is what vpdpbusd reaches in registers, taken between
-** the shapes; percentages are of its best so far. cold: every run reads its weights from another copy, as a network larger than L2 does. */
+** Usage: kern_bench [level] [text that a line must contain] [cold]. The probe is the level's peak_u8, taken between the shapes;
+** percentages are of its best so far. cold: every run reads its weights from another copy, as a network larger than L2 does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,30 +85,16 @@ static void *fresh(size_t bytes)
     return p;
 }
 
-/* GMAC/s of the level's multiply-accumulate instruction on registers: the best of all calls. */
+/* GMAC/s of the level's probe: the best of all calls. */
 static double peak_best;
-#if defined(__x86_64__)
-static void peak_probe(intact_cpu cpu)
+static void peak_probe(const it_kern *k)
 {
-    enum { TURNS = 100000 };
-    double t = now();
-    if (cpu == INTACT_CPU_AVX512VNNI)
-        for (int i = 0; i < TURNS; i++)
-            __asm__ volatile("vpdpbusd %%zmm30, %%zmm31, %%zmm0\n vpdpbusd %%zmm30, %%zmm31, %%zmm1\n vpdpbusd %%zmm30, %%zmm31, %%zmm2\n"
-                             "vpdpbusd %%zmm30, %%zmm31, %%zmm3\n vpdpbusd %%zmm30, %%zmm31, %%zmm4\n vpdpbusd %%zmm30, %%zmm31, %%zmm5\n"
-                             "vpdpbusd %%zmm30, %%zmm31, %%zmm6\n vpdpbusd %%zmm30, %%zmm31, %%zmm7\n vpdpbusd %%zmm30, %%zmm31, %%zmm8\n"
-                             "vpdpbusd %%zmm30, %%zmm31, %%zmm9\n vpdpbusd %%zmm30, %%zmm31, %%zmm10\n vpdpbusd %%zmm30, %%zmm31, %%zmm11"
-                             ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11");
-    else
-        return;
-    double rate = TURNS * 12.0 * 64 / (now() - t) * 1e-9;
+    double t = now(), macs = (double)k->peak_u8(k->cpu == INTACT_CPU_SCALAR ? 300000 : 100000);
+    double rate = macs / (now() - t) * 1e-9;
     peak_best = rate > peak_best ? rate : peak_best;
 }
-#else
-static void peak_probe(intact_cpu cpu) { (void)cpu; }
-#endif
 
-static double seconds_of(const it_kern_conv *k, const it_conv_geom *g, uint32_t elem, intact_cpu cpu, bool cold)
+static double seconds_of(const it_kern_conv *k, const it_conv_geom *g, uint32_t elem, const it_kern *table, bool cold)
 {
     size_t weights = (size_t)g->kh * g->kw * (g->in_c / g->group) * g->out_c;
     int8_t *w = fresh(weights);
@@ -136,7 +122,7 @@ static double seconds_of(const it_kern_conv *k, const it_conv_geom *g, uint32_t 
             t = now() - t;
             best = t < best ? t : best;
             if (i % 16 == 0)
-                peak_probe(cpu);
+                peak_probe(table);
         }
     }
     free(w), free(c), free(x), free(y), free(packed), free(scratch);
@@ -155,7 +141,7 @@ static void bench_elementwise(const it_kern *k)
     uint8_t *a = fresh(N), *b = fresh(N), *y = fresh(N), *table = fresh(256);
     int32_t *sum = fresh(N * 4);
     it_add_consts ka = {12, 130, 1500000000, 1200000000, 31, 3, 0, 255};
-    it_mul_consts km = {12, 130, 1500000000, 38, 3, 0, 255, 0, 0};
+    it_mul_consts km = {12, 130, 1500000000, 38, 3, 0, 255, NULL};
     const char *names[5] = {"add_u8", "mul_u8", "lut_u8", "max_u8", "sum_u8"};
     for (int f = 0; f < 5; f++) {
         double best = 1e9;
@@ -190,9 +176,10 @@ int main(int argc, char **argv)
                 const it_kern_conv *v = version(k, s->kind, elem);
                 if ((argc > 2 && !strstr(s->name, argv[2])) || (elem == 2 && i % 3)) continue;
                 uint32_t out = (s->h + 2 * s->pad - s->k) / s->stride + 1;
-                it_conv_geom g = {s->h,      s->h, s->c, out,    out,    s->o, s->kind == 1 ? s->c : 1, s->k, s->k, s->stride,
-                                  s->stride, 1,    1,    s->pad, s->pad, 7, 0, 0};
-                double t = seconds_of(v, &g, elem, (intact_cpu)c, argc > 3);
+                it_conv_geom g = {.in_h = s->h, .in_w = s->h, .in_c = s->c, .out_h = out, .out_w = out, .out_c = s->o,
+                                  .group = s->kind == 1 ? s->c : 1, .kh = s->k, .kw = s->k, .stride_h = s->stride, .stride_w = s->stride,
+                                  .dil_h = 1, .dil_w = 1, .pad_t = s->pad, .pad_l = s->pad, .in_zero = 7};
+                double t = seconds_of(v, &g, elem, k, argc > 3);
                 double macs = (double)out * out * s->o * s->k * s->k * (s->kind == 1 ? 1 : s->c);
                 printf("%-12s %-34s %8.2f us %7.1f GMAC/s %s %s", intact_cpu_name((intact_cpu)c), s->name, t * 1e6, macs / t * 1e-9,
                        elem == 1 ? "u8 " : "s16", v->name);

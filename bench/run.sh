@@ -5,5 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=build/venv
 [ -x $venv/bin/python ] || python3 -m venv $venv
-$venv/bin/python -c 'import numpy, onnx, onnxruntime' 2> /dev/null || $venv/bin/pip -q install numpy onnx onnxruntime openvino
+$venv/bin/python -c 'import numpy, onnx, onnxruntime' 2> /dev/null ||
+    { $venv/bin/pip -q install numpy onnx onnxruntime openvino ncnn && $venv/bin/pip -q install --no-deps pnnx; }
 exec $venv/bin/python bench/compare.py "${INTACT:-build/intact}" build/bench "$@"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# The tests of the runtime alone: kernels and golden programs. They need no cmocka (tests/cross/cmocka.h stands in), so they run wherever
-# the runtime builds, through CMAKE_CROSSCOMPILING_EMULATOR where that is another machine. tests/cross/<arch>/ is of one architecture.
+# The tests of the runtime alone: kernels, instructions, what loading does with a program, and golden programs. They need no cmocka
+# (tests/cross/cmocka.h stands in), so they run wherever the runtime builds, through CMAKE_CROSSCOMPILING_EMULATOR where that is another
+# machine. tests/cross/<arch>/ is of one architecture.
 string(REPLACE ";" " " INTACT_EMULATOR_TEXT "${CMAKE_CROSSCOMPILING_EMULATOR}")
 set(INTACT_TEST_ENV "INTACT_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}" "INTACT_BUILD=${CMAKE_CURRENT_BINARY_DIR}"
     "INTACT_EMULATOR=${INTACT_EMULATOR_TEXT}" "INTACT_OBJDUMP=${CMAKE_OBJDUMP}" "INTACT_NM=${CMAKE_NM}")
@@ -8,6 +9,10 @@ file(GLOB INTACT_KERN_CHECKS CONFIGURE_DEPENDS tests/kern/check_*.c)
 add_executable(kern_test_kern tests/kern/test_kern.c tests/kern/helpers.c ${INTACT_KERN_CHECKS})
 add_executable(golden_test_golden tests/golden/test_golden.c)
 set(INTACT_RUN_TESTS kern.kern golden.golden)
+foreach(short instr_mac instr_plain packed threshold fixes fuse views) # the writer of programs is all that they need of the toolkit
+  add_executable(run_test_${short} tests/run/test_${short}.c tests/run/helpers.c src/format/itm_write.c)
+  list(APPEND INTACT_RUN_TESTS run.${short})
+endforeach()
 file(GLOB INTACT_CROSS_C CONFIGURE_DEPENDS tests/cross/${INTACT_KERN_ARCH}/test_*.c)
 foreach(src ${INTACT_CROSS_C})
   get_filename_component(name ${src} NAME_WE)

@@ -60,6 +60,7 @@ typedef enum intact_cpu {
     INTACT_CPU_AVX2,
     INTACT_CPU_AVXVNNI,
     INTACT_CPU_AVX512VNNI,
+    INTACT_CPU_AVX512VBMI,
     INTACT_CPU_NEON,
     INTACT_CPU_NEONDOT,
     INTACT_CPU_COUNT
@@ -92,7 +93,7 @@ typedef struct intact_port {
 } intact_port;
 
 typedef struct intact_program_info {
-    uint32_t inputs_len, outputs_len, instructions_len, tensors_len;
+    uint32_t inputs_len, outputs_len, instructions_len, tensors_len; /* instructions: as loaded, that is steps */
     uint64_t macs;          /* multiply-accumulates per sample, padded taps counted */
     uint64_t parameters;    /* weights and biases */
     uint64_t file_bytes;
@@ -109,6 +110,10 @@ typedef struct intact_load_options {
     const intact_alloc *alloc; /* NULL: C library. Must outlive the program */
     intact_cpu cpu;            /* AUTO, or a level to force; an error when the machine lacks it */
     uint32_t threads;          /* for packing; 0 or 1: the caller's thread only */
+    int separate;              /* 1: every instruction of the file is a step of its own, in the order of the file, every value a block of
+                               ** its own. 0: layers take the additions and tables behind them, parts are written where they are joined,
+                               ** branches run in the order that needs the least memory: faster, the same outputs, but a probe does not
+                               ** see the values between */
 } intact_load_options;
 
 /* Reads and checks every byte of a program, then packs its weights. opt may be NULL. The file is mapped and must not
@@ -129,7 +134,7 @@ INTACT_API const char *intact_program_meta(const intact_program *p);
 typedef struct intact_step { /* one instruction, for listings, profiles and comparisons */
     char kind[24];           /* "conv", "dwconv", "add", ... */
     char name[128];          /* the layer it came from */
-    char kernel[32];         /* the kernel version that runs it */
+    char kernel[48];         /* the kernel version that runs it, and what it does on top: " +add", " +lut", " +threshold" */
     uint64_t macs;
     uint64_t out_elements;   /* per sample, of its first output */
     intact_type out_type;
@@ -143,13 +148,27 @@ typedef struct intact_step { /* one instruction, for listings, profiles and comp
 INTACT_API uint32_t intact_program_steps(const intact_program *p);
 INTACT_API intact_status intact_program_step(const intact_program *p, uint32_t index, intact_step *out);
 
+/* The caller's own threads, instead of the session's. */
+typedef struct intact_pool {
+    uint32_t threads; /* most parts of one loop, 1 to 1024; a session has scratch memory for each */
+    /* Must call fn(arg, k) once for every k < count (count <= threads), in any order, on any threads, one after another or at once, and
+    ** return when all are done. Called only from within intact_session_run, on its thread; not nested. fn never blocks or fails; which
+    ** part does how much of the work is decided while they run: one alone would do all of it. The bytes are the same in every case. */
+    void (*run)(void *user, uint32_t count, void (*fn)(void *arg, uint32_t k), void *arg);
+    void *user; /* the caller's; must live as long as the session */
+} intact_pool;
+
 typedef struct intact_session_options {
     uint32_t batch;   /* samples per run; 0 means 1 */
     uint32_t threads; /* 0 means 1; the same bytes at any count */
     /* Called on the running thread after each instruction with its first output, batch included: only for tests,
-    ** comparisons and profiles. nanoseconds is the time that the instruction took. NULL: never. */
+    ** comparisons and profiles. data is NULL and bytes 0 where the value lies spread inside another one (a part of a later concat), which
+    ** never happens in a program loaded `separate`. nanoseconds is the time that the instruction took. NULL: never. */
     void (*probe)(void *user, uint32_t step, const void *data, size_t bytes, uint64_t nanoseconds);
     void *probe_user;
+    /* NULL: the session starts threads - 1 threads of its own, which sleep when idle for 0.1 ms. Else threads is not looked at and none are
+    ** started; the struct is copied. Fails with ARG for 0 or more than 1024 threads or without run. */
+    const intact_pool *pool;
 } intact_session_options;
 
 /* opt may be NULL. The program must outlive the session. */

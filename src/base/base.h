@@ -48,6 +48,8 @@ typedef struct it_arena {
 void it_arena_init(it_arena *a, const intact_alloc *alloc); /* does not allocate; NULL: C library */
 void it_arena_release(it_arena *a);                         /* frees the contents; may be used again */
 void *it_arena_new(it_arena *a, size_t bytes);              /* zeroed, aligned to 16 (64 from 4 KiB up); NULL when out of memory */
+void *it_arena_raw(it_arena *a, size_t bytes);              /* the same, aligned to 64, with any content */
+bool it_arena_reserve(it_arena *a, size_t bytes);           /* room for that much in one block; false when out of memory: nothing is lost */
 void *it_arena_copy(it_arena *a, const void *src, size_t bytes);
 char *it_arena_text(it_arena *a, const char *s);            /* a copy of s */
 char *it_arena_printf(it_arena *a, const char *fmt, ...) IT_PRINTF(2, 3);

@@ -12,8 +12,8 @@
 
 static const char *const cpu_names[INTACT_CPU_COUNT] = {
     [INTACT_CPU_AUTO] = "auto",       [INTACT_CPU_SCALAR] = "scalar",         [INTACT_CPU_AVX2] = "avx2",
-    [INTACT_CPU_AVXVNNI] = "avxvnni", [INTACT_CPU_AVX512VNNI] = "avx512vnni", [INTACT_CPU_NEON] = "neon",
-    [INTACT_CPU_NEONDOT] = "neondot",
+    [INTACT_CPU_AVXVNNI] = "avxvnni", [INTACT_CPU_AVX512VNNI] = "avx512vnni", [INTACT_CPU_AVX512VBMI] = "avx512vbmi",
+    [INTACT_CPU_NEON] = "neon",       [INTACT_CPU_NEONDOT] = "neondot",
 };
 
 const char *intact_cpu_name(intact_cpu cpu) { return (unsigned)cpu < INTACT_CPU_COUNT ? cpu_names[cpu] : "unknown"; }
@@ -35,6 +35,8 @@ intact_cpu it_cpu_parent(intact_cpu cpu)
     case INTACT_CPU_AVXVNNI:
     case INTACT_CPU_AVX512VNNI:
         return INTACT_CPU_AVX2;
+    case INTACT_CPU_AVX512VBMI:
+        return INTACT_CPU_AVX512VNNI;
     case INTACT_CPU_NEONDOT:
         return INTACT_CPU_NEON;
     default:
@@ -51,6 +53,7 @@ enum {
     LEAF7_EBX_AVX512F = 1u << 16,
     LEAF7_EBX_AVX512DQ = 1u << 17,
     LEAF7_EBX_AVX512BW = 1u << 30,
+    LEAF7_ECX_AVX512VBMI = 1u << 1,
     LEAF7_ECX_AVX512VNNI = 1u << 11,
     LEAF7_1_EAX_AVXVNNI = 1u << 4,
     XCR0_YMM = 0x6,  /* the system saves xmm and ymm */
@@ -78,9 +81,10 @@ static bool cpu_supports(intact_cpu cpu)
         return avx2;
     if (cpu == INTACT_CPU_AVXVNNI)
         return avx2 && sub_leaves >= 1 && __get_cpuid_count(7, 1, &a1, &b1, &c1, &d1) && all_of(a1, LEAF7_1_EAX_AVXVNNI);
-    if (cpu == INTACT_CPU_AVX512VNNI)
+    if (cpu == INTACT_CPU_AVX512VNNI || cpu == INTACT_CPU_AVX512VBMI)
         return avx2 && all_of(saved, XCR0_ZMM) && all_of(c, LEAF7_ECX_AVX512VNNI) &&
-               all_of(b, LEAF7_EBX_AVX512F | LEAF7_EBX_AVX512DQ | LEAF7_EBX_AVX512BW | LEAF7_EBX_AVX512VL);
+               all_of(b, LEAF7_EBX_AVX512F | LEAF7_EBX_AVX512DQ | LEAF7_EBX_AVX512BW | LEAF7_EBX_AVX512VL) &&
+               (cpu == INTACT_CPU_AVX512VNNI || all_of(c, LEAF7_ECX_AVX512VBMI));
     return false;
 }
 #elif defined(__aarch64__)
@@ -100,7 +104,8 @@ int intact_cpu_has(intact_cpu cpu) { return cpu == INTACT_CPU_AUTO || cpu == INT
 
 intact_cpu it_cpu_best(void)
 {
-    static const intact_cpu order[] = { INTACT_CPU_AVX512VNNI, INTACT_CPU_AVXVNNI, INTACT_CPU_AVX2, INTACT_CPU_NEONDOT, INTACT_CPU_NEON };
+    static const intact_cpu order[] = { INTACT_CPU_AVX512VBMI, INTACT_CPU_AVX512VNNI, INTACT_CPU_AVXVNNI,
+                                        INTACT_CPU_AVX2,       INTACT_CPU_NEONDOT,    INTACT_CPU_NEON };
     for (size_t i = 0; i < IT_LEN(order); i++)
         if (cpu_supports(order[i]))
             return order[i];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cpu.h: the tree of CPU levels: scalar -> avx2 -> avxvnni; avx2 -> avx512vnni; scalar -> neon -> neondot. */
+/* cpu.h: the tree of CPU levels: scalar -> avx2 -> avxvnni; avx2 -> avx512vnni -> avx512vbmi; scalar -> neon -> neondot. */
 #ifndef IT_CPU_H
 #define IT_CPU_H
 

@@ -6,12 +6,14 @@
 
 /* Slicing by 8: table[k][b] is the CRC of byte b followed by k zero bytes. Computed per call (2 us): no table to commit, no
 ** state to initialise; sections are checked once while loading. */
+#define CRC_POLY UINT32_C(0xedb88320) /* bit 31 is x^0 */
+
 static void crc_tables(uint32_t t[8][256])
 {
     for (uint32_t b = 0; b < 256; b++) {
         uint32_t c = b;
         for (int i = 0; i < 8; i++)
-            c = (c >> 1) ^ (c & 1 ? UINT32_C(0xedb88320) : 0);
+            c = (c >> 1) ^ (c & 1 ? CRC_POLY : 0);
         t[0][b] = c;
     }
     for (uint32_t b = 0; b < 256; b++)
@@ -19,15 +21,66 @@ static void crc_tables(uint32_t t[8][256])
             t[k][b] = (t[k - 1][b] >> 8) ^ t[0][t[k - 1][b] & 255];
 }
 
+static inline uint32_t crc_word(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+
+static inline uint32_t crc_eight(uint32_t (*t)[256], uint32_t c, const uint8_t *p)
+{
+    uint32_t lo = c ^ crc_word(p), hi = crc_word(p + 4);
+    return t[7][lo & 255] ^ t[6][(lo >> 8) & 255] ^ t[5][(lo >> 16) & 255] ^ t[4][lo >> 24] ^ t[3][hi & 255] ^ t[2][(hi >> 8) & 255] ^
+           t[1][(hi >> 16) & 255] ^ t[0][hi >> 24];
+}
+
+/* a * b modulo the polynomial. */
+static uint32_t crc_times(uint32_t a, uint32_t b)
+{
+    uint32_t product = 0;
+    for (; a; a <<= 1) {
+        product ^= a >> 31 ? b : 0;
+        b = (b >> 1) ^ (b & 1 ? CRC_POLY : 0);
+    }
+    return product;
+}
+
+/* x^(8 * bytes): what the checksum of something is multiplied with when so many bytes follow. */
+static uint32_t crc_behind(size_t bytes)
+{
+    uint32_t power = UINT32_C(1) << 31, square = UINT32_C(1) << 23; /* 1, x^8 */
+    for (; bytes; bytes >>= 1) {
+        power = bytes & 1 ? crc_times(square, power) : power;
+        square = crc_times(square, square);
+    }
+    return power;
+}
+
+/* One step depends on the one before, through the tables: four parts side by side take hardly longer than one. */
+static uint32_t crc_quarters(uint32_t (*t)[256], uint32_t c, const uint8_t *p, size_t quarter)
+{
+    uint32_t c1 = 0, c2 = 0, c3 = 0, behind = crc_behind(quarter);
+    for (const uint8_t *end = p + quarter; p < end; p += 8) {
+        c = crc_eight(t, c, p);
+        c1 = crc_eight(t, c1, p + quarter);
+        c2 = crc_eight(t, c2, p + 2 * quarter);
+        c3 = crc_eight(t, c3, p + 3 * quarter);
+    }
+    c = crc_times(behind, c) ^ c1;
+    c = crc_times(behind, c) ^ c2;
+    return crc_times(behind, c) ^ c3;
+}
+
 uint32_t it_crc32(const void *data, size_t len)
 {
+    enum { LONG = 4096 };
     const uint8_t *p = data;
     uint32_t t[8][256], c = UINT32_MAX;
     crc_tables(t);
-    for (; len >= 8; p += 8, len -= 8) {
-        uint32_t lo = c ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
-        c = t[7][lo & 255] ^ t[6][(lo >> 8) & 255] ^ t[5][(lo >> 16) & 255] ^ t[4][lo >> 24] ^ t[3][p[4]] ^ t[2][p[5]] ^ t[1][p[6]] ^ t[0][p[7]];
+    if (len >= LONG) {
+        size_t quarter = len / 32 * 8;
+        c = crc_quarters(t, c, p, quarter);
+        p += 4 * quarter;
+        len -= 4 * quarter;
     }
+    for (; len >= 8; p += 8, len -= 8)
+        c = crc_eight(t, c, p);
     for (; len; p++, len--)
         c = (c >> 8) ^ t[0][(c ^ *p) & 255];
     return ~c;

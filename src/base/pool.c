@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pool.c: worker threads for parallel loops: they spin for some microseconds, then sleep; nothing is allocated after creation.
 **
-** A loop is open while `open` holds its number (never 0). A worker joins with active++ and works only if it then still sees an
-** open loop; the caller closes the loop (open = 0) and waits for active == 0. With sequentially consistent operations one of
-** the two sees the other: a worker that comes late finds 0 and never looks at the job, and a job is rewritten only when nobody
-** can be inside it. A caller therefore never waits for a sleeping worker to wake up. Sleeping uses the same argument between
-** sleepers and open, and between waiting and active. */
+** A loop is cut into steps of units. One word holds all that changes while it runs:
+**
+**   state   active workers: 16 bits | front: 24 bits | left: 24 bits          steps front ... front + left - 1 are not yet taken
+**
+** Threads of even number take steps from the front, odd ones from the back: of two, each stays in its half from loop to loop, where its
+** own cache holds what it wrote before. A worker joins by the very exchange that takes its first steps, so that nobody is inside a loop
+** without work, and the job is rewritten only when left and active are 0: a worker that comes late finds nothing and looks at nothing
+** else. So the caller never waits for a sleeping worker to wake up. State and job share a cache line: one transfer tells all.
+** Sleeping needs sequentially consistent operations: a worker counts itself among the sleepers, then looks at state; the caller writes
+** state, then looks at sleepers: one of the two sees the other. The same holds between waiting and active. */
 #include "base/pool.h"
 
 #include <errno.h>
@@ -17,7 +22,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POOL_THREADS_MAX = 1024, SPIN_NS = 30000, SPIN_BATCH = 32 };
+enum { POOL_THREADS_MAX = 1024, SPIN_NS = 100000, SPIN_BATCH = 32, STEP_BITS = 24 };
+
+#define LEFT_ONE ((uint64_t)1)
+#define FRONT_ONE ((uint64_t)1 << STEP_BITS)
+#define ACTIVE_ONE ((uint64_t)1 << 2 * STEP_BITS)
+#define STEPS_MAX (((uint32_t)1 << STEP_BITS) - 1)
 
 typedef struct it_worker {
     struct it_pool *pool;
@@ -27,26 +37,29 @@ typedef struct it_worker {
 
 struct it_pool {
     const intact_alloc *alloc;
+    intact_pool outside; /* run: NULL, or does without workers */
     uint32_t threads, started;
     bool spin; /* more processors than threads: waiting busily harms nobody */
     pthread_mutex_t lock;
-    pthread_cond_t wake; /* open or quit changed */
+    pthread_cond_t wake; /* left or quit changed */
     pthread_cond_t idle; /* active became 0 */
     _Atomic bool quit;
     _Atomic uint32_t sleepers;
     _Atomic bool waiting; /* the caller sleeps on idle */
-    uint32_t number;      /* of the last loop; the caller's alone */
 
-    /* the job: written only while no loop is open and nobody is active */
+    _Alignas(IT_ALIGN) _Atomic uint64_t state;
+    /* the job: written only while no steps are left and nobody is active */
     void (*fn)(void *user, uint32_t begin, uint32_t end, uint32_t thread);
     void *user;
-    uint32_t n, chunk;
+    uint32_t n, step;        /* units, and units of a step */
+    _Atomic uint32_t shares; /* of what is left, a thread takes one share at once; a stale value does no harm */
 
-    _Alignas(IT_ALIGN) _Atomic uint32_t open;
-    _Alignas(IT_ALIGN) _Atomic uint32_t active;
-    _Alignas(IT_ALIGN) _Atomic uint64_t next; /* 64 bits: may run past n by threads * chunk */
-    _Alignas(IT_ALIGN) it_worker workers[];   /* [threads - 1] */
+    _Alignas(IT_ALIGN) it_worker workers[]; /* [threads - 1] */
 };
+
+static inline uint32_t left_of(uint64_t state) { return (uint32_t)state & STEPS_MAX; }
+static inline uint32_t front_of(uint64_t state) { return (uint32_t)(state >> STEP_BITS) & STEPS_MAX; }
+static inline uint32_t active_of(uint64_t state) { return (uint32_t)(state >> 2 * STEP_BITS); }
 
 static inline void cpu_relax(void)
 {
@@ -73,39 +86,55 @@ static uint32_t processors(void)
     return n > 0 ? (uint32_t)n : 1;
 }
 
-static void take_chunks(it_pool *p, uint32_t thread)
+/* Steps for a thread: the first into *first, their number returned; 0: none are left. join: the thread becomes active with them. */
+static uint32_t take_steps(it_pool *p, uint32_t thread, bool join, uint32_t *first)
 {
-    for (;;) {
-        uint64_t begin = atomic_fetch_add(&p->next, p->chunk);
-        if (begin >= p->n)
-            return;
-        uint64_t end = begin + p->chunk;
-        p->fn(p->user, (uint32_t)begin, end < p->n ? (uint32_t)end : p->n, thread);
-    }
+    uint64_t old = atomic_load(&p->state), next;
+    uint32_t take, left;
+    do {
+        left = left_of(old);
+        if (left == 0)
+            return 0;
+        take = left / atomic_load_explicit(&p->shares, memory_order_relaxed);
+        take += take == 0;
+        *first = front_of(old) + (thread % 2 ? left - take : 0);
+        next = old - take * LEFT_ONE + (thread % 2 ? 0 : take * FRONT_ONE) + (join ? ACTIVE_ONE : 0);
+    } while (!atomic_compare_exchange_weak(&p->state, &old, next));
+    return take;
 }
 
-/* True when a loop other than `seen` is open, or the pool ends. */
-static bool has_news(it_pool *p, uint32_t seen)
+/* Works until nothing is left; false: there was nothing. */
+static bool work(it_pool *p, uint32_t thread, bool join)
 {
-    uint32_t open = atomic_load(&p->open);
-    return (open != 0 && open != seen) || atomic_load(&p->quit);
+    uint32_t first = 0, take = take_steps(p, thread, join, &first);
+    if (take == 0)
+        return false;
+    do {
+        uint64_t end = ((uint64_t)first + take) * p->step; /* the last step may be short */
+        p->fn(p->user, first * p->step, end < p->n ? (uint32_t)end : p->n, thread);
+        take = take_steps(p, thread, false, &first);
+    } while (take != 0);
+    return true;
 }
 
-static void wait_for_news(it_pool *p, uint32_t seen)
+/* Steps are left, or the pool ends. */
+static bool has_news(it_pool *p) { return left_of(atomic_load(&p->state)) != 0 || atomic_load(&p->quit); }
+
+static void wait_for_news(it_pool *p)
 {
     if (p->spin) {
         int64_t end = now_ns() + SPIN_NS;
         do {
             for (int i = 0; i < SPIN_BATCH; i++) {
-                if (has_news(p, seen))
+                if (left_of(atomic_load(&p->state)) != 0)
                     return;
                 cpu_relax();
             }
-        } while (now_ns() < end);
+        } while (!atomic_load(&p->quit) && now_ns() < end);
     }
     pthread_mutex_lock(&p->lock);
     atomic_fetch_add(&p->sleepers, 1);
-    while (!has_news(p, seen))
+    while (!has_news(p))
         pthread_cond_wait(&p->wake, &p->lock);
     atomic_fetch_sub(&p->sleepers, 1);
     pthread_mutex_unlock(&p->lock);
@@ -115,16 +144,9 @@ static void *worker_main(void *arg)
 {
     it_worker *w = arg;
     it_pool *p = w->pool;
-    uint32_t seen = 0;
     while (!atomic_load(&p->quit)) {
-        wait_for_news(p, seen);
-        atomic_fetch_add(&p->active, 1);
-        uint32_t open = atomic_load(&p->open);
-        if (open != 0 && open != seen) {
-            seen = open;
-            take_chunks(p, w->index);
-        }
-        if (atomic_fetch_sub(&p->active, 1) == 1 && atomic_load(&p->waiting)) {
+        wait_for_news(p);
+        if (work(p, w->index, true) && active_of(atomic_fetch_sub(&p->state, ACTIVE_ONE)) == 1 && atomic_load(&p->waiting)) {
             pthread_mutex_lock(&p->lock);
             pthread_cond_signal(&p->idle);
             pthread_mutex_unlock(&p->lock);
@@ -133,15 +155,16 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
+/* No steps are left: the caller found none. */
 static void wait_until_idle(it_pool *p)
 {
-    if (atomic_load(&p->active) == 0)
+    if (active_of(atomic_load(&p->state)) == 0)
         return;
     if (p->spin) {
         int64_t end = now_ns() + SPIN_NS;
         do {
             for (int i = 0; i < SPIN_BATCH; i++) {
-                if (atomic_load(&p->active) == 0)
+                if (active_of(atomic_load(&p->state)) == 0)
                     return;
                 cpu_relax();
             }
@@ -149,37 +172,62 @@ static void wait_until_idle(it_pool *p)
     }
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->waiting, true);
-    while (atomic_load(&p->active) != 0)
+    while (active_of(atomic_load(&p->state)) != 0)
         pthread_cond_wait(&p->idle, &p->lock);
     atomic_store(&p->waiting, false);
     pthread_mutex_unlock(&p->lock);
 }
 
-void it_pool_for(it_pool *p, uint32_t n, uint32_t chunk, void (*fn)(void *user, uint32_t begin, uint32_t end, uint32_t thread), void *user)
+/* One part of a loop on the caller's own pool; k is its thread number. */
+static void part_run(void *arg, uint32_t k)
 {
-    if (n == 0)
-        return;
-    if (chunk == 0)
-        chunk = n / p->threads + (n % p->threads != 0);
-    if (p->threads == 1 || n <= chunk) {
-        fn(user, 0, n, 0);
-        return;
-    }
-    p->fn = fn;
-    p->user = user;
-    p->n = n;
-    p->chunk = chunk;
-    atomic_store(&p->next, 0);
-    p->number += p->number == UINT32_MAX ? 2 : 1; /* never 0 */
-    atomic_store(&p->open, p->number);
+    it_pool *p = arg;
+    if (k < p->threads)
+        work(p, k, false);
+}
+
+static void wake_sleepers(it_pool *p)
+{
     if (atomic_load(&p->sleepers) != 0) {
         pthread_mutex_lock(&p->lock);
         pthread_cond_broadcast(&p->wake);
         pthread_mutex_unlock(&p->lock);
     }
-    take_chunks(p, 0);
-    atomic_store(&p->open, 0);
+}
+
+static void loop(it_pool *p, uint32_t n, uint32_t step, uint32_t shares, void (*fn)(void *user, uint32_t begin, uint32_t end, uint32_t thread),
+                 void *user)
+{
+    if (n == 0)
+        return;
+    step = step > n / STEPS_MAX ? step : n / STEPS_MAX + 1;
+    if (p->threads == 1 || n <= step) {
+        fn(user, 0, n, 0);
+        return;
+    }
+    const uint32_t steps = n / step + (n % step != 0);
+    p->fn = fn;
+    p->user = user;
+    p->n = n;
+    p->step = step;
+    atomic_store_explicit(&p->shares, shares, memory_order_relaxed);
+    atomic_store(&p->state, steps * LEFT_ONE);
+    if (p->outside.run)
+        p->outside.run(p->outside.user, steps < p->threads ? steps : p->threads, part_run, p);
+    else
+        wake_sleepers(p);
+    work(p, 0, false); /* of an outside pool that did all its parts, nothing is left */
     wait_until_idle(p);
+}
+
+void it_pool_for(it_pool *p, uint32_t n, uint32_t chunk, void (*fn)(void *user, uint32_t begin, uint32_t end, uint32_t thread), void *user)
+{
+    loop(p, n, chunk ? chunk : n / p->threads + (n % p->threads != 0), UINT32_MAX, fn, user);
+}
+
+void it_pool_for_even(it_pool *p, uint32_t n, uint32_t least, void (*fn)(void *user, uint32_t begin, uint32_t end, uint32_t thread), void *user)
+{
+    loop(p, n, least ? least : 1, 2 * p->threads, fn, user);
 }
 
 /* Workers block every signal: the host program's handlers run on its own threads. */
@@ -200,11 +248,9 @@ static int start_workers(it_pool *p)
 
 static size_t pool_bytes(uint32_t threads) { return sizeof(it_pool) + (size_t)(threads - 1) * sizeof(it_worker); }
 
-intact_status it_pool_new(const intact_alloc *a, uint32_t threads, it_pool **out, intact_error *err)
+static intact_status pool_open(const intact_alloc *a, uint32_t threads, it_pool **out, intact_error *err)
 {
     *out = NULL;
-    if (threads == 0)
-        threads = 1;
     if (threads > POOL_THREADS_MAX)
         return it_fail(err, INTACT_E_ARG, "threads", "%u threads asked for; at most %d are possible", threads, POOL_THREADS_MAX);
     it_pool *p = it_alloc_zero(a, pool_bytes(threads));
@@ -213,17 +259,38 @@ intact_status it_pool_new(const intact_alloc *a, uint32_t threads, it_pool **out
     p->alloc = a;
     p->threads = threads;
     p->spin = threads <= processors();
+    atomic_store(&p->shares, UINT32_MAX);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->idle, NULL);
+    *out = p;
+    return INTACT_OK;
+}
+
+intact_status it_pool_new(const intact_alloc *a, uint32_t threads, it_pool **out, intact_error *err)
+{
+    it_pool *p;
+    IT_TRY(pool_open(a, threads ? threads : 1, out, err));
+    p = *out;
     int rc = start_workers(p);
     if (rc != 0) {
         uint32_t started = p->started;
         it_pool_free(p);
+        *out = NULL;
         return it_fail(err, INTACT_E_NOMEM, "thread pool", "thread %u of %u did not start: %s; ask for fewer threads", started + 2, threads,
                        strerror(rc));
     }
-    *out = p;
+    return INTACT_OK;
+}
+
+intact_status it_pool_outside(const intact_alloc *a, const intact_pool *outside, it_pool **out, intact_error *err)
+{
+    *out = NULL;
+    if (!outside->run || outside->threads == 0)
+        return it_fail(err, INTACT_E_ARG, "pool", "%u threads and %s run function given; 1 or more and one are needed", outside->threads,
+                       outside->run ? "a" : "no");
+    IT_TRY(pool_open(a, outside->threads, out, err));
+    (*out)->outside = *outside;
     return INTACT_OK;
 }
 

@@ -2,52 +2,17 @@
 /* add.c: y = a + b, both multipliers sharing one shift and one rounding; b may be broadcast. Subtraction has a negative m_b. */
 #include "run/broadcast.h"
 #include "run/check.h"
-#include "run/rows.h"
 
 typedef struct add_state {
+    it_pair pair; /* first */
     it_add_consts k;
-    it_fn_add_u8 *kern; /* NULL: not all of a, b, y are u8 */
-    it_broadcast c;
-    intact_type a, b, y;
-    uint64_t elements;
+    it_fn_add_u8 *kern;
 } add_state;
 
 static intact_status add_check(const it_prog *p, const it_pinstr *i, intact_error *err)
 {
-    const it_ptensor *a = it_in(p, i, 0), *b = it_in(p, i, 1), *y = it_out(p, i, 0);
     const it_add_args *g = i->args;
-    IT_TRY(it_check_type(i, "a", a, IT_ON_CODES, err));
-    IT_TRY(it_check_type(i, "b", b, IT_ON_CODES, err));
-    IT_TRY(it_check_type(i, "y", y, IT_ON_CODES, err));
-    IT_TRY(it_check_same_shape(i, a, y, err));
-    IT_TRY(it_broadcast_check(i, a, b, err));
-    return it_check_clamp(i, y, g->lo, g->hi, err);
-}
-
-static intact_status add_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err)
-{
-    const it_ptensor *a = it_in(p, i, 0), *b = it_in(p, i, 1), *y = it_out(p, i, 0);
-    const it_add_args *g = i->args;
-    add_state *s;
-    IT_STATE_NEW(prep, s, i, err);
-    s->k = (it_add_consts){ .z_a = a->zero_point,
-                            .z_b = b->zero_point,
-                            .m_a = g->m_a,
-                            .m_b = g->m_b,
-                            .shift = (int32_t)g->shift,
-                            .z_y = y->zero_point,
-                            .lo = g->lo,
-                            .hi = g->hi };
-    s->c = it_broadcast_of(a, b);
-    s->a = a->type;
-    s->b = b->type;
-    s->y = y->type;
-    s->elements = it_ptensor_elements(a);
-    if (s->a == INTACT_U8 && s->b == INTACT_U8 && s->y == INTACT_U8) {
-        s->kern = prep->kern->add_u8;
-        prep->kernel = "add_u8";
-    }
-    return INTACT_OK;
+    return it_broadcast_check(p, i, g->lo, g->hi, err);
 }
 
 /* |a - z_a| < 2^16 and |m| < 2^31: the sum of both products and the rounding term is below 2^62. */
@@ -56,51 +21,51 @@ IT_INLINE void add_row_as(const add_state *s, const void *a, size_t a_at, const 
 {
     const it_add_consts k = s->k;
     const int64_t half = (int64_t)1 << (k.shift - 1);
-    const size_t step = s->c.b_step;
+    const size_t step = s->pair.c.b_step;
     for (size_t j = 0; j < n; j++) {
         int64_t v = (int64_t)(it_load(a, ta, a_at + j) - k.z_a) * k.m_a + (int64_t)(it_load(b, tb, b_at + j * step) - k.z_b) * k.m_b;
         it_store(y, ty, a_at + j, it_clamp_s32(((v + half) >> k.shift) + k.z_y, k.lo, k.hi));
     }
 }
 
-static void add_row(const add_state *s, const void *a, size_t a_at, const void *b, size_t b_at, void *y, size_t n)
+static void add_row(const it_pair *p, const void *a, size_t a_at, const void *b, size_t b_at, void *y, size_t n)
 {
-    if (s->kern && s->c.b_step == 1)
-        s->kern((const uint8_t *)a + a_at, (const uint8_t *)b + b_at, (uint8_t *)y + a_at, n, &s->k);
-    else if (s->a == INTACT_S16 && s->b == INTACT_S16 && s->y == INTACT_S16)
+    const add_state *s = (const add_state *)p;
+    if (p->a == INTACT_S16 && p->b == INTACT_S16 && p->y == INTACT_S16)
         add_row_as(s, a, a_at, b, b_at, y, n, INTACT_S16, INTACT_S16, INTACT_S16);
-    else if (s->a == INTACT_U8 && s->b == INTACT_U8)
-        add_row_as(s, a, a_at, b, b_at, y, n, INTACT_U8, INTACT_U8, s->y);
     else
-        add_row_as(s, a, a_at, b, b_at, y, n, s->a, s->b, s->y);
+        add_row_as(s, a, a_at, b, b_at, y, n, p->a, p->b, p->y);
 }
 
-static void add_flat(void *work, uint32_t begin, uint32_t end, uint32_t thread)
+static void add_row_u8(const it_pair *p, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n)
 {
-    const it_work *w = work;
-    const add_state *s = w->state;
-    it_range r = it_flat_range(begin, end, s->elements * w->f->batch);
-    (void)thread;
-    add_row(s, w->f->in[0], r.at, w->f->in[1], r.at, w->f->out[0], r.len);
+    const add_state *s = (const add_state *)p;
+    s->kern(a, b, y, n, &s->k);
 }
 
-static void add_rows(void *work, uint32_t begin, uint32_t end, uint32_t thread)
+static intact_status add_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err)
 {
-    const it_work *w = work;
-    const add_state *s = w->state;
-    (void)thread;
-    for (uint64_t row = begin; row < end; row++)
-        add_row(s, w->f->in[0], row * s->c.inner, w->f->in[1], it_broadcast_at(&s->c, row), w->f->out[0], s->c.inner);
+    const it_add_args *g = i->args;
+    add_state *s;
+    IT_STATE_NEW(prep, s, i, err);
+    s->pair = it_pair_of(p, i);
+    s->pair.row = add_row;
+    s->pair.row_u8 = add_row_u8;
+    s->k = (it_add_consts){ .z_a = it_in(p, i, 0)->zero_point,
+                            .z_b = it_in(p, i, 1)->zero_point,
+                            .m_a = g->m_a,
+                            .m_b = g->m_b,
+                            .shift = (int32_t)g->shift,
+                            .z_y = it_out(p, i, 0)->zero_point,
+                            .lo = g->lo,
+                            .hi = g->hi };
+    s->kern = prep->kern->add_u8;
+    if (s->pair.codes)
+        prep->kernel = "add_u8";
+    return INTACT_OK;
 }
 
-static void add_run(const void *state, const it_frame *f)
-{
-    const add_state *s = state;
-    if (s->c.same)
-        it_flat_for(f, s->elements * f->batch, 3, add_flat, s);
-    else
-        it_rows_for(f, s->c.rows * f->batch, 3 * s->c.inner, add_rows, s);
-}
+static void add_run(const void *state, const it_frame *f) { it_pair_run(&((const add_state *)state)->pair, f); }
 
 static const it_field add_fields[] = {
     IT_FIELD(it_add_args, m_a, I32, -(int64_t)INT32_MAX, INT32_MAX),
@@ -113,5 +78,5 @@ static const it_field add_fields[] = {
 const it_instr it_instr_add = {
     .name = "add", .code = 4, .in_min = 2, .in_max = 2, .out_len = 1,
     .args_bytes = sizeof(it_add_args), .fields = add_fields, .fields_len = IT_LEN(add_fields),
-    .check = add_check, .prepare = add_prepare, .run = add_run, .inplace = true,
+    .check = add_check, .prepare = add_prepare, .run = add_run, .inplace_of = it_pair_inplace,
 };

@@ -17,6 +17,7 @@ typedef struct avgpool_state {
     bool by_count; /* mult and shift are indexed by the number of valid elements - 1 */
     uint32_t blocks; /* of CHANNELS_AT_ONCE */
     it_fn_sum_rows_u8 *kern;
+    it_fn_requant_s32 *kern_requant;
 } avgpool_state;
 
 static intact_status avgpool_check(const it_prog *p, const it_pinstr *i, intact_error *err)
@@ -61,6 +62,7 @@ static intact_status avgpool_prepare(it_prep *prep, const it_prog *p, const it_p
     s->shift = it_const(p, s->a.shift)->data;
     s->by_count = it_const(p, s->a.mult)->len > 1;
     s->kern = prep->kern->sum_rows_u8;
+    s->kern_requant = prep->kern->requant_s32;
     s->blocks = (s->x[2] + CHANNELS_AT_ONCE - 1) / CHANNELS_AT_ONCE;
     prep->scratch_bytes = CHANNELS_AT_ONCE * sizeof(int32_t);
     return INTACT_OK;
@@ -106,10 +108,8 @@ static void pool_pixel(const avgpool_state *s, const it_frame *f, uint64_t pixel
         sum_into(s, f->in[0], (sample + (size_t)h * s->x[1] + w0) * s->x[2] + c, whole ? (size_t)(h1 - h0) * (w1 - w0) : w1 - w0, acc, n);
     /* n * 255 < 2^31 (n * 32767 < 2^31 for s16): the sum and its zero-point term fit 32 bits, and so does their difference */
     const uint32_t count = (h1 - h0) * (w1 - w0), at = s->by_count && count > 0 ? count - 1 : 0;
-    const int32_t zero = (int32_t)count * s->x_zero, m = s->mult[at], shift = s->shift[at];
-    const size_t to = pixel * s->y[2] + c;
-    for (uint32_t j = 0; j < n; j++)
-        it_store(f->out[0], s->y_type, to + j, it_requant(acc[j] - zero, m, shift, s->y_zero, s->a.lo, s->a.hi));
+    const it_requant_consts k = { (int32_t)count * s->x_zero, s->mult[at], s->shift[at], s->y_zero, s->a.lo, s->a.hi, s->y_type };
+    s->kern_requant(acc, (uint8_t *)f->out[0] + (pixel * s->y[2] + c) * intact_type_bytes(s->y_type), n, &k);
 }
 
 static void avgpool_units(void *work, uint32_t begin, uint32_t end, uint32_t thread)

@@ -67,6 +67,8 @@ intact_status it_check_const(const it_prog *p, const it_pinstr *i, const char *w
                              intact_error *err)
 {
     const it_pconst *k = it_const(p, c);
+    if (!k)
+        return it_check_fail(i, INTACT_E_SHAPE, err, "%s is not there; %" PRIu64 " x %s is needed", what, len, type_name(type));
     if (k->bits != 0)
         return it_check_fail(i, INTACT_E_SHAPE, err, "%s is packed to %u bits; %" PRIu64 " x %s is needed", what, k->bits, len,
                              type_name(type));
@@ -90,6 +92,25 @@ intact_status it_check_scales(const it_prog *p, const it_pinstr *i, uint32_t mul
         if (s[c] < 1 || s[c] > 62)
             return it_check_fail(i, INTACT_E_FORMAT, err, "shift %" PRIu64 " is %d; it must be in 1..62", c, s[c]);
     }
+    return INTACT_OK;
+}
+
+intact_status it_check_levels(const it_prog *p, const it_pinstr *i, uint32_t thresholds, uint32_t levels, uint64_t rows, intact_error *err)
+{
+    const it_pconst *y = it_const(p, levels), *t = it_const(p, thresholds);
+    if (!y || !t)
+        return it_check_fail(i, INTACT_E_SHAPE, err, "%s without %s; both are needed, or neither", y ? "levels" : "thresholds",
+                             y ? "thresholds" : "levels");
+    if (y->len < 2 || y->len > IT_LEVELS_MAX)
+        return it_check_fail(i, INTACT_E_SHAPE, err, "%" PRIu64 " levels; 2 to %d are possible", y->len, IT_LEVELS_MAX);
+    IT_TRY(it_check_const(p, i, "levels", levels, INTACT_U8, y->len, err));
+    const uint64_t steps = y->len - 1;
+    IT_TRY(it_check_const(p, i, "thresholds", thresholds, INTACT_S32, rows * steps, err));
+    const int32_t *v = t->data;
+    for (uint64_t k = 1; k < rows * steps; k++)
+        if (k % steps != 0 && v[k - 1] > v[k])
+            return it_check_fail(i, INTACT_E_FORMAT, err, "threshold %" PRIu64 " of channel %" PRIu64 " is %d, after %d; they must ascend",
+                                 k % steps, k / steps, v[k], v[k - 1]);
     return INTACT_OK;
 }
 

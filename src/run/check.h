@@ -24,10 +24,14 @@ INTACT_MUST_USE intact_status it_check_same_shape(const it_pinstr *i, const it_p
 INTACT_MUST_USE intact_status it_check_same_codes(const it_pinstr *i, const it_ptensor *x, const it_ptensor *y, intact_error *err);
 /* lo <= hi, both codes of y. */
 INTACT_MUST_USE intact_status it_check_clamp(const it_pinstr *i, const it_ptensor *y, int32_t lo, int32_t hi, intact_error *err);
+/* c may be IT_NO_CONST: refused like any other that is wrong. */
 INTACT_MUST_USE intact_status it_check_const(const it_prog *p, const it_pinstr *i, const char *what, uint32_t c, intact_type type,
                                              uint64_t len, intact_error *err);
 /* mult and shift of len entries: m = 0 or 2^30 <= m < 2^31 (acc64: |m| < 2^15), 1 <= s <= 62. */
 INTACT_MUST_USE intact_status it_check_scales(const it_prog *p, const it_pinstr *i, uint32_t mult, uint32_t shift, uint64_t len, bool acc64,
+                                              intact_error *err);
+/* levels: u8, 2 to 16 of them; thresholds: s32, `rows` rows of one fewer, each ascending (equal ones allowed). */
+INTACT_MUST_USE intact_status it_check_levels(const it_prog *p, const it_pinstr *i, uint32_t thresholds, uint32_t levels, uint64_t rows,
                                               intact_error *err);
 
 /* Windows sliding over one axis: out = (in + before + after - reach) / stride + 1, reach = dil * (k - 1) + 1. */

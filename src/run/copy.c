@@ -5,8 +5,16 @@
 
 #include "run/check.h"
 #include "run/rows.h"
+#include "run/views.h"
 
 enum { COPY_DIMS = 6, COPY_TILE = 16, COPY_GROUPS = 64 };
+
+typedef enum copy_how {
+    COPY_ROW,        /* a row of elements that lie apart */
+    COPY_TRANSPOSE,  /* the innermost two dimensions at once */
+    COPY_RUNS,       /* by a kernel: bytes that lie side by side, for many rows along the dimension around them */
+    COPY_INTERLEAVE  /* by a kernel: a transpose of bytes to two columns, for many rows along the dimension around it */
+} copy_how;
 
 /* Dimensions of 1 left out and neighbours that step alike merged; the innermost is dims[len - 1]. */
 typedef struct copy_state {
@@ -14,9 +22,13 @@ typedef struct copy_state {
     int64_t strides[COPY_DIMS]; /* of x, in elements */
     uint64_t offset, rows;      /* rows: per sample, all dimensions but those of a row */
     uint64_t x_elements;
-    uint32_t row_dims;          /* 2: the innermost two dimensions are worked on together, 1: the innermost */
+    copy_how how;
+    uint32_t row_dims;          /* the innermost dimensions that make a row */
     uint64_t row_bytes;
     size_t bytes; /* of an element */
+    it_fn_copy_rows_u8 *kern_rows;
+    it_fn_interleave_u8 *kern_interleave;
+    bool idle;    /* y lies in x: nothing moves */
 } copy_state;
 
 static void copy_args(const it_copy_args *a, uint32_t d[COPY_DIMS], int32_t s[COPY_DIMS])
@@ -57,7 +69,7 @@ static intact_status copy_check(const it_prog *p, const it_pinstr *i, intact_err
 static void split_groups(copy_state *c)
 {
     const uint32_t at = c->len - 2;
-    if (c->row_dims != 2 || c->len == COPY_DIMS || c->dims[at] <= COPY_GROUPS || c->dims[at] % COPY_GROUPS != 0)
+    if (c->how != COPY_TRANSPOSE || c->len == COPY_DIMS || c->dims[at] <= COPY_GROUPS || c->dims[at] % COPY_GROUPS != 0)
         return;
     c->dims[c->len] = c->dims[at + 1];
     c->strides[c->len++] = c->strides[at + 1];
@@ -67,11 +79,8 @@ static void split_groups(copy_state *c)
     c->strides[at] = COPY_GROUPS;
 }
 
-static intact_status copy_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err)
+static void merge_dims(copy_state *c, const it_copy_args *a)
 {
-    const it_copy_args *a = i->args;
-    copy_state *c;
-    IT_STATE_NEW(prep, c, i, err);
     uint32_t d[COPY_DIMS];
     int32_t s[COPY_DIMS];
     copy_args(a, d, s);
@@ -91,8 +100,36 @@ static intact_status copy_prepare(it_prep *prep, const it_prog *p, const it_pins
         c->strides[0] = 1;
         c->len = 1;
     }
+}
+
+static void choose_how(copy_state *c)
+{
+    const uint32_t last = c->len - 1;
+    if (c->strides[last] == 1)
+        c->how = COPY_RUNS;
+    else if (c->len >= 2 && c->strides[last - 1] == 1)
+        c->how = c->dims[last] == 2 && c->bytes == 1 ? COPY_INTERLEAVE : COPY_TRANSPOSE;
+    else
+        c->how = COPY_ROW;
+    c->row_dims = c->how == COPY_TRANSPOSE || c->how == COPY_INTERLEAVE ? 2 : 1;
+}
+
+static intact_status copy_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err)
+{
+    const it_copy_args *a = i->args;
+    copy_state *c;
+    IT_STATE_NEW(prep, c, i, err);
+    it_view view;
+    if (it_view_of_copy(p, i, &view) && it_view_holds(p, prep->places, i->out[0], &view)) {
+        c->idle = true;
+        prep->kernel = "in place";
+        return INTACT_OK;
+    }
+    merge_dims(c, a);
     c->bytes = intact_type_bytes(it_in(p, i, 0)->type);
-    c->row_dims = c->len >= 2 && c->strides[c->len - 1] != 1 && c->strides[c->len - 2] == 1 ? 2 : 1;
+    c->kern_rows = prep->kern->copy_rows_u8;
+    c->kern_interleave = prep->kern->interleave_u8;
+    choose_how(c);
     split_groups(c);
     c->rows = 1;
     c->row_bytes = c->bytes;
@@ -110,12 +147,12 @@ typedef struct copy_walk {
     uint32_t index[COPY_DIMS];
 } copy_walk;
 
-static copy_walk walk_to(const copy_state *c, uint64_t row, uint32_t row_dims)
+static copy_walk walk_to(const copy_state *c, uint64_t row)
 {
     copy_walk w = { .sample = row / c->rows };
     uint64_t r = row % c->rows;
     w.at = (int64_t)(w.sample * c->x_elements + c->offset);
-    for (uint32_t k = c->len - row_dims; k-- > 0;) {
+    for (uint32_t k = c->len - c->row_dims; k-- > 0;) {
         w.index[k] = (uint32_t)(r % c->dims[k]);
         w.at += (int64_t)w.index[k] * c->strides[k];
         r /= c->dims[k];
@@ -123,11 +160,12 @@ static copy_walk walk_to(const copy_state *c, uint64_t row, uint32_t row_dims)
     return w;
 }
 
-static void walk_on(const copy_state *c, copy_walk *w, uint32_t row_dims)
+/* On by n rows, as many as the innermost dimension outside of a row still has at least. */
+static void walk_on(const copy_state *c, copy_walk *w, uint32_t n)
 {
-    for (uint32_t k = c->len - row_dims; k-- > 0;) {
-        w->at += c->strides[k];
-        if (++w->index[k] < c->dims[k])
+    for (uint32_t k = c->len - c->row_dims; k-- > 0; n = 1) {
+        w->at += n * c->strides[k];
+        if ((w->index[k] += n) < c->dims[k])
             return;
         w->at -= (int64_t)c->dims[k] * c->strides[k];
         w->index[k] = 0;
@@ -141,31 +179,7 @@ static void walk_on(const copy_state *c, copy_walk *w, uint32_t row_dims)
     for (uint32_t j = 0; j < n; j++) \
         ((type *)(void *)y)[j] = ((const type *)(const void *)x)[(int64_t)j * step]
 
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-
-/* y = a[0] b[0] a[1] b[1] ...; the last vectors of 16 may overlap those before them. */
-static void interleave_bytes(const uint8_t *a, const uint8_t *b, uint8_t *y, uint32_t n)
-{
-    if (n < 16) {
-        for (uint32_t j = 0; j < n; j++, y += 2) {
-            y[0] = a[j];
-            y[1] = b[j];
-        }
-        return;
-    }
-    for (uint32_t j = 0; j < n; j += 16) {
-        const uint32_t at = j + 16 <= n ? j : n - 16;
-        bytes16 va, vb;
-        memcpy(&va, a + at, sizeof va);
-        memcpy(&vb, b + at, sizeof vb);
-        bytes16 front = __builtin_shufflevector(va, vb, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-        bytes16 back = __builtin_shufflevector(va, vb, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-        memcpy(y + 2 * (size_t)at, &front, sizeof front);
-        memcpy(y + 2 * (size_t)at + 16, &back, sizeof back);
-    }
-}
-
-/* n groups of k elements: those of a group lie `step` apart, groups one after another (a transpose; for k = 2 an interleave). */
+/* n groups of k elements: those of a group lie `step` apart, groups one after another (a transpose). */
 #define GROUPS(type) \
     do { \
         type *to = (type *)(void *)y; \
@@ -188,9 +202,7 @@ static void copy_row(const copy_state *c, const uint8_t *restrict x, uint8_t *re
 {
     const uint32_t n = c->dims[c->len - 1];
     const int64_t step = c->strides[c->len - 1];
-    if (step == 1)
-        memcpy(y, x, n * c->bytes);
-    else if (c->bytes == 1)
+    if (c->bytes == 1)
         STRIDED(uint8_t);
     else if (c->bytes == 2)
         STRIDED(uint16_t);
@@ -202,9 +214,7 @@ static void copy_groups(const copy_state *c, const uint8_t *restrict x, uint8_t 
 {
     const uint32_t n = c->dims[c->len - 2], k = c->dims[c->len - 1];
     const int64_t step = c->strides[c->len - 1];
-    if (c->bytes == 1 && k == 2)
-        interleave_bytes(x, x + step, y, n);
-    else if (c->bytes == 1)
+    if (c->bytes == 1)
         GROUPS(uint8_t);
     else if (c->bytes == 2)
         GROUPS(uint16_t);
@@ -212,27 +222,46 @@ static void copy_groups(const copy_state *c, const uint8_t *restrict x, uint8_t 
         GROUPS(uint32_t);
 }
 
+/* n rows, `pitch` bytes from one to the next in x. */
+static void copy_some(const copy_state *c, const uint8_t *x, int64_t pitch, uint8_t *y, uint32_t n)
+{
+    if (c->how == COPY_RUNS) {
+        c->kern_rows(x, (ptrdiff_t)pitch, y, (ptrdiff_t)c->row_bytes, n, c->row_bytes);
+        return;
+    }
+    if (c->how == COPY_INTERLEAVE) {
+        c->kern_interleave(x, (ptrdiff_t)c->strides[c->len - 1], (ptrdiff_t)pitch, y, n, c->dims[c->len - 2]);
+        return;
+    }
+    for (; n > 0; n--, x += pitch, y += c->row_bytes)
+        if (c->how == COPY_TRANSPOSE)
+            copy_groups(c, x, y);
+        else
+            copy_row(c, x, y);
+}
+
 static void copy_rows(void *work, uint32_t begin, uint32_t end, uint32_t thread)
 {
     const it_work *w = work;
     const copy_state *c = w->state;
-    copy_walk at = walk_to(c, begin, c->row_dims);
+    copy_walk at = walk_to(c, begin);
     const uint8_t *x = w->f->in[0];
     uint8_t *y = (uint8_t *)w->f->out[0] + begin * c->row_bytes;
+    const uint32_t outer = c->len - c->row_dims; /* dimensions */
     (void)thread;
-    for (uint32_t r = begin; r < end; r++, y += c->row_bytes) {
-        if (c->row_dims == 2)
-            copy_groups(c, x + (size_t)at.at * c->bytes, y);
-        else
-            copy_row(c, x + (size_t)at.at * c->bytes, y);
-        walk_on(c, &at, c->row_dims);
+    for (uint32_t r = begin, n; r < end; r += n, y += n * c->row_bytes) {
+        n = outer > 0 ? c->dims[outer - 1] - at.index[outer - 1] : 1;
+        n = n < end - r ? n : end - r;
+        copy_some(c, x + at.at * (int64_t)c->bytes, outer > 0 ? c->strides[outer - 1] * (int64_t)c->bytes : 0, y, n);
+        walk_on(c, &at, n);
     }
 }
 
 static void copy_run(const void *state, const it_frame *f)
 {
     const copy_state *c = state;
-    it_rows_for(f, c->rows * f->batch, 2 * c->row_bytes, copy_rows, c);
+    if (!c->idle)
+        it_rows_for(f, c->rows * f->batch, 2 * c->row_bytes, copy_rows, c);
 }
 
 #define DIM(name) IT_FIELD(it_copy_args, name, U32, 1, INT32_MAX)

@@ -6,7 +6,7 @@
 static it_mac_desc dense_describe(const it_prog *p, const it_pinstr *i)
 {
     const it_dense_args *a = i->args;
-    return (it_mac_desc){
+    it_mac_desc d = {
         .g = { .in_h = 1,
                .in_w = 1,
                .in_c = (uint32_t)it_ptensor_elements(it_in(p, i, 0)),
@@ -26,10 +26,14 @@ static it_mac_desc dense_describe(const it_prog *p, const it_pinstr *i)
         .mult = a->mult,
         .shift = a->shift,
         .acc64 = a->acc64,
+        .thresholds = a->thresholds,
+        .levels = a->levels,
         .lo = a->lo,
         .hi = a->hi,
         .dense = true,
     };
+    it_mac_set_fixes(p, a->fixes, &d);
+    return d;
 }
 
 static intact_status dense_check(const it_prog *p, const it_pinstr *i, intact_error *err)
@@ -46,6 +50,12 @@ static uint64_t dense_macs(const it_prog *p, const it_pinstr *i)
 
 static const it_kern_conv *dense_pick(const it_kern *k, bool s16) { return s16 ? k->dense_s16 : k->dense_u8; }
 
+static bool dense_takes(const it_kern *kern, const it_prog *p, const it_pinstr *i, const it_pinstr *next)
+{
+    it_mac_desc d = dense_describe(p, i);
+    return it_mac_takes(kern, p, i, next, &d, dense_pick);
+}
+
 static intact_status dense_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err)
 {
     it_mac_desc d = dense_describe(p, i);
@@ -55,15 +65,19 @@ static intact_status dense_prepare(it_prep *prep, const it_prog *p, const it_pin
 static const it_field dense_fields[] = {
     IT_FIELD(it_dense_args, weight, CONST, 0, 0),
     IT_FIELD(it_dense_args, bias, CONST, 0, 0),
-    IT_FIELD(it_dense_args, mult, CONST, 0, 0),
-    IT_FIELD(it_dense_args, shift, CONST, 0, 0),
+    IT_FIELD(it_dense_args, mult, CONST_OPT, 0, 0),
+    IT_FIELD(it_dense_args, shift, CONST_OPT, 0, 0),
     IT_FIELD(it_dense_args, lo, I32, IT_CODE_LO, IT_CODE_HI),
     IT_FIELD(it_dense_args, hi, I32, IT_CODE_LO, IT_CODE_HI),
     IT_FIELD(it_dense_args, acc64, U32, 0, 1),
+    IT_FIELD(it_dense_args, thresholds, CONST_OPT, 0, 0),
+    IT_FIELD(it_dense_args, levels, CONST_OPT, 0, 0),
+    IT_FIELD(it_dense_args, fixes, CONST_OPT, 0, 0),
 };
 
 const it_instr it_instr_dense = {
     .name = "dense", .code = 3, .in_min = 1, .in_max = 1, .out_len = 1,
     .args_bytes = sizeof(it_dense_args), .fields = dense_fields, .fields_len = IT_LEN(dense_fields),
     .check = dense_check, .macs = dense_macs, .prepare = dense_prepare, .run = it_mac_run,
+    .takes = dense_takes, .inplace_of = it_mac_inplace,
 };

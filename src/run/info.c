@@ -55,6 +55,19 @@ intact_status intact_program_output(const intact_program *p, uint32_t index, int
     return describe_port(p, p->prog.outputs, p->prog.outputs_len, index, out);
 }
 
+/* Whether a layer counts thresholds instead of multiplying: its optional levels are there. */
+static bool counts_thresholds(const it_pinstr *i)
+{
+    for (uint32_t k = 0; k < i->kind->fields_len; k++) {
+        const it_field *f = &i->kind->fields[k];
+        uint32_t c;
+        memcpy(&c, (const char *)i->args + f->offset, sizeof c);
+        if (f->type == IT_F_CONST_OPT && strcmp(f->name, "levels") == 0)
+            return c != IT_NO_CONST;
+    }
+    return false;
+}
+
 intact_status intact_program_step(const intact_program *p, uint32_t index, intact_step *out)
 {
     if (!out || index >= p->prog.instrs.len)
@@ -64,7 +77,10 @@ intact_status intact_program_step(const intact_program *p, uint32_t index, intac
     memset(out, 0, sizeof *out);
     snprintf(out->kind, sizeof out->kind, "%s", i->kind->name);
     snprintf(out->name, sizeof out->name, "%s", i->name);
-    snprintf(out->kernel, sizeof out->kernel, "%s", p->steps[index].kernel);
+    size_t len = (size_t)snprintf(out->kernel, sizeof out->kernel, "%s%s", p->steps[index].kernel,
+                                  counts_thresholds(i) ? " +threshold" : "");
+    for (uint32_t k = 0; k < IT_THEN_MAX && i->then[k] && len < sizeof out->kernel; k++)
+        len += (size_t)snprintf(out->kernel + len, sizeof out->kernel - len, " +%s", i->then[k]->kind->name);
     snprintf(out->out_name, sizeof out->out_name, "%s", y->name);
     out->macs = p->steps[index].macs;
     out->weight_bits = p->steps[index].weight_bits;

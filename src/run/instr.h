@@ -4,7 +4,14 @@
 ** Common: x is in[0], y is out[0]; z_* are their zero points, S_* their scales. lo, hi are codes of y (a fused clamp), within
 ** 0..255 for u8 and -32767..32767 for s16. mult and shift are constants (s32) with one m and one s per output channel.
 ** requant(v, c) = clamp(z_y + ((v * m[c] + 2^(s[c]-1)) >> s[c]), lo, hi), in 64 bits.
-** acc64: 0: |acc| < 2^31 is proved for every channel and 2^30 <= m < 2^31 (or 0); 1: 64-bit accumulators and |m| < 2^15. */
+** acc64: 0: |acc| < 2^31 is proved for every channel and 2^30 <= m < 2^31 (or 0); 1: 64-bit accumulators and |m| < 2^15.
+** Optional constants are IT_NO_CONST where there is none. Those at the end of a struct need not be in a file (docs/FORMAT.md).
+**
+** levels, thresholds (of conv, dwconv, dense): both or none, then instead of requant, for y of u8:
+** y = levels[how many of the channel's thresholds are <= v]. mult and shift are IT_NO_CONST then, acc64 is 0, lo..hi is 0..255.
+**
+** fixes (of conv, dwconv, dense): s32 [n][3], rows of output channel, tap, and what the channel's weight at this tap is more than the s8
+** there (it_fix; +128 is 127 and a fix of 1). Rows ascend by channel, then tap; none twice. bias is folded from the whole weights. */
 #ifndef IT_INSTR_H
 #define IT_INSTR_H
 
@@ -18,7 +25,11 @@ typedef struct it_conv_args {
     uint32_t bias, mult, shift; /* s32 [O] */
     int32_t lo, hi;
     uint32_t acc64;
+    uint32_t thresholds, levels; /* s32 [O][L-1], each row ascending; u8 [L], L in 2..16 */
+    uint32_t fixes;              /* s32 [n][3] */
 } it_conv_args;
+/* In an initializer of either struct: none of its optional constants. */
+#define IT_NO_LEVELS .thresholds = IT_NO_CONST, .levels = IT_NO_CONST, .fixes = IT_NO_CONST
 
 /* Depthwise: one filter per channel, O = I; weight s8 (KH, KW, C), or packed: C rows of (KH, KW); the same struct, group unused (1). */
 typedef struct it_conv_args it_dwconv_args;
@@ -29,6 +40,7 @@ typedef struct it_dense_args {
     uint32_t bias, mult, shift; /* s32 [O] */
     int32_t lo, hi;
     uint32_t acc64;
+    uint32_t thresholds, levels, fixes; /* as conv; a tap is an index k */
 } it_dense_args;
 
 /* y = clamp(z_y + (((a - z_a) * m_a + (b - z_b) * m_b + 2^(s-1)) >> s), lo, hi). |m| < 2^31, either sign (subtraction).
@@ -79,6 +91,12 @@ typedef struct it_softmax_args { uint32_t table; uint32_t d_shift; int32_t y_one
 
 /* Index of the largest (or smallest) value over the last runtime dimension; ties to the lower index (or the higher). y: s32. */
 typedef struct it_argmax_args { uint32_t smallest, last; } it_argmax_args;
+
+/* y = levels[how many thresholds of its channel (last dimension) are <= x]. x: u8 or s16, y: u8 of x's shape. */
+typedef struct it_threshold_args {
+    uint32_t thresholds; /* s32 [C][L-1], or [1][L-1] for all channels; each row ascending, in codes of x */
+    uint32_t levels;     /* u8 [L], L in 2..16 */
+} it_threshold_args;
 
 #define INSTR(name, code) extern const it_instr it_instr_##name;
 #include "run/instr_list.h"

@@ -21,6 +21,11 @@ enum { IT_ITM_CODES4 = INTACT_S32 + 1, IT_ITM_CODES3, IT_ITM_CODES2 };
 static inline uint32_t it_itm_code_bits(uint32_t type) { return type >= IT_ITM_CODES4 && type <= IT_ITM_CODES2 ? 8 - type : 0; }
 static inline uint32_t it_itm_code_type(uint32_t bits) { return 8 - bits; }
 
+/* The first word of an instruction: its code, and how many arguments follow beyond those that every such instruction has. */
+static inline uint32_t it_itm_code_word(uint32_t code, uint32_t more) { return code | more << 16; }
+static inline uint32_t it_itm_word_code(uint32_t word) { return word & 0xffff; }
+static inline uint32_t it_itm_word_more(uint32_t word) { return word >> 16; }
+
 /* In the order of the file; every file has each once. */
 typedef enum it_itm_section {
     IT_ITM_STRINGS = 1,

@@ -29,8 +29,8 @@
 **     8      8   elements; of codes, u32 in a row and u32 rows
 **    16      8   offset in the data section: the end of the previous constant rounded up to 64; the bytes between are zero
 **  DATA          the constants; ends with the last one. Used in place where the file is mapped.
-**  INSTRUCTIONS  u32 count, then for each: u32 code, u32 inputs, u32 outputs, u32 name, the tensors read, the tensors written,
-**                and the arguments of that code (run/instr.h) in order, all u32
+**  INSTRUCTIONS  u32 count, then for each: u16 code, u16 number of optional arguments, u32 inputs, u32 outputs, u32 name, the tensors
+**                read, the tensors written, and the arguments of that code (run/instr.h) in order, all u32
 **  IO            u32 inputs, u32 outputs, then the tensors
 **  META          JSON text, ends in NUL
 **
@@ -260,7 +260,7 @@ static intact_status read_instr(load_work *w, it_span *s, uint32_t index, intact
 {
     const size_t at = s->at;
     it_pinstr i = { 0 };
-    uint32_t code = it_span_u32(s);
+    uint32_t word = it_span_u32(s), code = it_itm_word_code(word), more = it_itm_word_more(word);
     i.in_len = it_span_u32(s);
     i.out_len = it_span_u32(s);
     uint32_t name = it_span_u32(s);
@@ -268,19 +268,26 @@ static intact_status read_instr(load_work *w, it_span *s, uint32_t index, intact
     i.kind = it_instr_by_code(code);
     if (!i.kind)
         return it_fail(err, INTACT_E_UNSUPPORTED, i.name, "instruction %u has code %u, which this version does not know", index, code);
-    uint64_t words = (uint64_t)i.in_len + i.out_len + i.kind->fields_len;
+    const uint32_t fields = it_instr_fields_least(i.kind) + more;
+    if (fields > i.kind->fields_len)
+        return it_fail(err, INTACT_E_UNSUPPORTED, i.name, "instruction %u (%s) has %u optional arguments; this version knows %u", index,
+                       i.kind->name, more, i.kind->fields_len - it_instr_fields_least(i.kind));
+    uint64_t words = (uint64_t)i.in_len + i.out_len + fields;
     if (s->bad || words > (s->len - s->at) / 4)
         return fail_at(IT_ITM_INSTRS, at, err, "instruction %u (%s) with %u inputs, %u outputs and %u arguments leaves the section", index,
-                       i.kind->name, i.in_len, i.out_len, i.kind->fields_len);
+                       i.kind->name, i.in_len, i.out_len, fields);
     i.in = read_words(w, s, i.in_len);
     i.out = read_words(w, s, i.out_len);
     i.args = it_arena_new(&w->prog->arena, i.kind->args_bytes);
     if (!i.in || !i.out || !i.args || !IT_VEC_ROOM(w->prog->arena.alloc, w->prog->instrs))
         return it_fail_nomem(err, i.name, words * 4);
     for (uint32_t k = 0; k < i.kind->fields_len; k++) {
-        uint32_t v = it_span_u32(s);
+        uint32_t v = k < fields ? it_span_u32(s) : IT_NO_CONST;
         memcpy((char *)i.args + i.kind->fields[k].offset, &v, sizeof v);
     }
+    if (it_pinstr_fields(&i) != fields)
+        return fail_at(IT_ITM_INSTRS, at, err, "instruction %u (%s): the last of %u optional arguments is not there", index, i.kind->name,
+                       more);
     w->prog->instrs.items[w->prog->instrs.len++] = i;
     return INTACT_OK;
 }
@@ -322,6 +329,18 @@ static intact_status read_all(load_work *w, intact_error *err)
     return read_io(w, err);
 }
 
+intact_status it_prog_read(const void *bytes, size_t len, const intact_alloc *alloc, it_prog *p, intact_error *err)
+{
+    it_prog_init(p, alloc);
+    load_work w = { .base = bytes, .len = len, .prog = p };
+    intact_status st = read_all(&w, err);
+    if (st == INTACT_OK)
+        st = it_prog_check(p, err);
+    if (st != INTACT_OK)
+        it_prog_release(p);
+    return st;
+}
+
 /* The bytes are the map's if there is one. */
 static intact_status load(const void *bytes, size_t len, const it_map *map, const intact_load_options *opt, intact_program **out,
                           intact_error *err)
@@ -333,7 +352,8 @@ static intact_status load(const void *bytes, size_t len, const it_map *map, cons
     load_work w = { .base = bytes, .len = len, .prog = &prog };
     intact_status st = read_all(&w, err);
     if (st == INTACT_OK) {
-        it_pack_options pack = { .alloc = opt->alloc, .cpu = opt->cpu, .threads = opt->threads, .file_bytes = len };
+        it_pack_options pack = { .alloc = opt->alloc, .cpu = opt->cpu, .threads = opt->threads, .file_bytes = len,
+                                 .separate = opt->separate != 0 };
         if (map) {
             pack.map = (void *)(uintptr_t)map->data;
             pack.map_len = map->len;

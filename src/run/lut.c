@@ -34,6 +34,7 @@ static intact_status lut_prepare(it_prep *prep, const it_prog *p, const it_pinst
     IT_STATE_NEW(prep, s, i, err);
     s->t = (it_table){ .y = it_out(p, i, 0)->type, .entries = it_const(p, ((const it_lut_args *)i->args)->table)->data,
                        .elements = it_ptensor_elements(x), .kern = prep->kern->lut_u8 };
+    it_table_place(&s->t, prep, p, i);
     s->wide = x->type == INTACT_S16;
     return INTACT_OK;
 }
@@ -74,5 +75,5 @@ static const it_field lut_fields[] = { IT_FIELD(it_lut_args, table, CONST, 0, 0)
 const it_instr it_instr_lut = {
     .name = "lut", .code = 12, .in_min = 1, .in_max = 1, .out_len = 1,
     .args_bytes = sizeof(it_lut_args), .fields = lut_fields, .fields_len = IT_LEN(lut_fields),
-    .check = lut_check, .prepare = lut_prepare, .run = lut_run, .inplace = true,
+    .check = lut_check, .prepare = lut_prepare, .run = lut_run, .inplace = true, .pitches = it_table_pitches,
 };

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mac.c: what conv, dwconv and dense share: constants checked, accumulators proved, kernel chosen, weights packed, units run. */
+/* mac.c: what conv, dwconv and dense share: constants checked, accumulators proved, kernel chosen, fusion, weights packed, units run. */
 #include "run/mac.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "run/check.h"
+#include "run/place.h"
 #include "run/rows.h"
 
 uint64_t it_mac_count(const it_conv_geom *g)
@@ -16,9 +18,17 @@ uint64_t it_mac_count(const it_conv_geom *g)
 /* Sum of |w| over the weights of one output channel. */
 static uint64_t weight_sum(const int8_t *w, uint64_t at, uint64_t stride, uint64_t len)
 {
+    enum { BLOCK = 1 << 20 }; /* times 128 fits 32 bits, in which compilers make vectors */
     uint64_t sum = 0;
-    for (uint64_t k = 0; k < len; k++)
+    for (uint64_t k = 0; stride != 1 && k < len; k++)
         sum += (uint64_t)abs(w[at + k * stride]);
+    for (uint64_t k = 0, n; stride == 1 && k < len; k += n) {
+        uint32_t part = 0;
+        n = len - k < BLOCK ? len - k : BLOCK;
+        for (uint64_t j = 0; j < n; j++)
+            part += (uint32_t)abs(w[at + k + j]);
+        sum += part;
+    }
     return sum;
 }
 
@@ -37,7 +47,8 @@ static uint64_t codes_sum(const it_codes *c, size_t row, const uint16_t *pairs)
     return sum;
 }
 
-/* |acc| <= peak * sum|w| + |bias|, at every point of the sum. */
+/* |acc| <= peak * sum|w| + |bias|, at every point of the sum. Where 128 for each weight (with fixes, of
+** which a tap has one at most, 256) stays below the limit, none needs to be read. */
 static intact_status check_accumulators(const it_prog *p, const it_pinstr *i, const it_mac_desc *d, uint64_t per_out, intact_error *err)
 {
     const it_pconst *weight = it_const(p, d->weight);
@@ -45,17 +56,23 @@ static intact_status check_accumulators(const it_prog *p, const it_pinstr *i, co
     const int32_t *bias = it_const(p, d->bias)->data;
     uint64_t peak = it_in(p, i, 0)->type == INTACT_U8 ? 255 : 32768;
     uint64_t limit = d->acc64 ? (uint64_t)1 << 47 : (uint64_t)1 << 31;
+    uint64_t any = peak * (d->g.fixes_len ? 256 : 128) * per_out; /* per_out < 2^31 */
+    bool pairs_made = false;
     it_codes codes = { 0 };
     uint16_t pairs[256];
     if (weight->bits)
         codes = it_pconst_codes(p, weight);
     for (uint32_t o = 0; o < d->g.out_c; o++) {
-        if (weight->bits && (o == 0 || codes.by_row))
+        if (any + (uint64_t)llabs(bias[o]) < limit)
+            continue;
+        if (weight->bits && (!pairs_made || codes.by_row))
             it_codes_pairs(it_codes_table(&codes, o), codes.bits, pairs);
+        pairs_made = true;
         uint64_t sum = weight->bits   ? codes_sum(&codes, o, pairs)
                        : d->depthwise ? weight_sum(w, o, d->g.out_c, per_out)
                                       : weight_sum(w, o * per_out, 1, per_out);
-        uint64_t most = peak * sum + (uint64_t)llabs(bias[o]); /* sum < 2^31 * 2^7 */
+        sum += it_fix_sum(&d->g, o);
+        uint64_t most = peak * sum + (uint64_t)llabs(bias[o]); /* sum < 2^31 * 2^8 */
         if (most >= limit)
             return it_check_fail(i, INTACT_E_FORMAT, err,
                                  "channel %u can reach %" PRIu64 " (%" PRIu64 " * %" PRIu64
@@ -63,6 +80,36 @@ static intact_status check_accumulators(const it_prog *p, const it_pinstr *i, co
                                  o, most, peak, sum, bias[o], limit);
     }
     return INTACT_OK;
+}
+
+/* Threes in range, strictly ascending: so there are no more than weights. */
+static intact_status check_fixes(const it_prog *p, const it_pinstr *i, const it_mac_desc *d, uint64_t per_out, intact_error *err)
+{
+    const it_pconst *c = it_const(p, d->fixes);
+    if (!c)
+        return INTACT_OK;
+    IT_TRY(it_check_const(p, i, "fixes", d->fixes, INTACT_S32, c->len, err));
+    if (c->len % 3 != 0)
+        return it_check_fail(i, INTACT_E_SHAPE, err, "fixes has %" PRIu64 " values; rows of three (channel, tap, add) are needed", c->len);
+    for (uint32_t k = 0; k < d->g.fixes_len; k++) {
+        const it_fix *f = &d->g.fixes[k], *before = f - 1;
+        if (f->out >= d->g.out_c || f->tap >= per_out || f->add < -128 || f->add > 127 || f->add == 0)
+            return it_check_fail(i, INTACT_E_FORMAT, err,
+                                 "fix %u is channel %u, tap %u, add %d; there are %u channels of %" PRIu64
+                                 " taps, and add is -128..127 but not 0", k, f->out, f->tap, f->add, d->g.out_c, per_out);
+        if (k > 0 && (before->out > f->out || (before->out == f->out && before->tap >= f->tap)))
+            return it_check_fail(i, INTACT_E_FORMAT, err, "fix %u is channel %u, tap %u, after channel %u, tap %u; they must ascend", k,
+                                 f->out, f->tap, before->out, before->tap);
+    }
+    return INTACT_OK;
+}
+
+void it_mac_set_fixes(const it_prog *p, uint32_t fixes, it_mac_desc *d)
+{
+    const it_pconst *c = it_const(p, fixes);
+    d->fixes = fixes;
+    d->g.fixes = c ? c->data : NULL; /* rows of three 32-bit numbers are it_fix */
+    d->g.fixes_len = c ? (uint32_t)(c->len / 3) : 0;
 }
 
 static intact_status check_weight(const it_prog *p, const it_pinstr *i, const it_mac_desc *d, uint64_t len, intact_error *err)
@@ -75,6 +122,19 @@ static intact_status check_weight(const it_prog *p, const it_pinstr *i, const it
                              "weight is packed as %u rows, %" PRIu64 " codes; %u rows, %" PRIu64 " codes are needed", w->rows, w->len,
                              d->g.out_c, len);
     return INTACT_OK;
+}
+
+/* Thresholds instead of multipliers: nothing is stored that has no effect. */
+static intact_status check_epilogue(const it_prog *p, const it_pinstr *i, const it_mac_desc *d, intact_error *err)
+{
+    if (d->thresholds == IT_NO_CONST && d->levels == IT_NO_CONST)
+        return it_check_scales(p, i, d->mult, d->shift, d->g.out_c, d->acc64, err);
+    IT_TRY(it_check_type(i, "y", it_out(p, i, 0), IT_ON_U8, err));
+    if (d->acc64 || d->lo != 0 || d->hi != 255 || d->mult != IT_NO_CONST || d->shift != IT_NO_CONST)
+        return it_check_fail(i, INTACT_E_SHAPE, err,
+                             "with thresholds there are no mult and shift, the clamp is 0..255 and accumulators have 32 bits; here the "
+                             "clamp is %d..%d, acc64 %u", d->lo, d->hi, d->acc64);
+    return it_check_levels(p, i, d->thresholds, d->levels, d->g.out_c, err);
 }
 
 intact_status it_mac_check(const it_prog *p, const it_pinstr *i, const it_mac_desc *d, intact_error *err)
@@ -91,7 +151,8 @@ intact_status it_mac_check(const it_prog *p, const it_pinstr *i, const it_mac_de
         return it_check_fail(i, INTACT_E_SHAPE, err, "a window of %u x %u over %u channels is too large", d->g.kh, d->g.kw, d->g.in_c);
     IT_TRY(check_weight(p, i, d, len, err));
     IT_TRY(it_check_const(p, i, "bias", d->bias, INTACT_S32, d->g.out_c, err));
-    IT_TRY(it_check_scales(p, i, d->mult, d->shift, d->g.out_c, d->acc64, err));
+    IT_TRY(check_epilogue(p, i, d, err));
+    IT_TRY(check_fixes(p, i, d, per_out, err));
     return check_accumulators(p, i, d, per_out, err);
 }
 
@@ -135,35 +196,148 @@ static void mac_pack(it_pack_job *job, uint8_t *temp)
     m->kern->pack(g, &m->e, m->w ? m->w : (const int8_t *)temp, m->packed);
 }
 
-static void *arena_new64(it_arena *a, size_t bytes)
-{
-    if (bytes > SIZE_MAX / 2)
-        return NULL;
-    uint8_t *p = it_arena_new(a, bytes + IT_ALIGN);
-    return p ? p + (IT_ALIGN - (uintptr_t)p % IT_ALIGN) % IT_ALIGN : NULL;
-}
-
 /* A version with weights as bytes: the level's own or the nearest ancestor's that takes the layer. */
-static const it_kern_conv *choose(const it_prep *prep, const it_conv_geom *g, const it_epi *e, bool s16,
-                                  const it_kern_conv *(*pick)(const it_kern *k, bool s16))
+static const it_kern_conv *choose(const it_kern *table, const it_conv_geom *g, const it_epi *e, bool s16, it_mac_pick *pick)
 {
-    const it_kern *table = prep->kern;
     while (table && !pick(table, s16)->can(g, e)) /* the plain C version can do everything */
         table = table->parent;
     return table ? pick(table, s16) : NULL;
 }
 
 /* Codes stay codes in memory where a level looks them up in registers; weights that a cache near the core holds are faster as bytes. */
-static bool stays_packed(const it_prep *prep, const it_mac_desc *d, const it_pconst *w, bool s16)
+static bool stays_packed(const it_kern *kern, const it_mac_desc *d, const it_pconst *w, bool s16)
 {
     enum { CODES_LEAST = 1 << 16 };
-    return w->bits && d->dense && !s16 && w->len >= CODES_LEAST &&
-           prep->kern->dense_codes_u8 != it_kern_of(INTACT_CPU_SCALAR)->dense_codes_u8;
+    return w->bits && d->dense && !s16 && d->levels == IT_NO_CONST && d->fixes == IT_NO_CONST && w->len >= CODES_LEAST &&
+           kern->dense_codes_u8 != it_kern_of(INTACT_CPU_SCALAR)->dense_codes_u8;
 }
+
+/* ---- what is fused behind a layer ---- */
+
+static uint32_t then_len(const it_pinstr *i)
+{
+    uint32_t n = 0;
+    while (n < IT_THEN_MAX && i->then[n])
+        n++;
+    return n;
+}
+
+/* What the layer itself gives: in[0] of the first instruction behind it. */
+static const it_ptensor *own_out(const it_prog *p, const it_pinstr *i) { return i->then[0] ? it_in(p, i->then[0], 0) : it_out(p, i, 0); }
+
+static it_add_consts add_consts(const it_prog *p, const it_pinstr *add)
+{
+    const it_add_args *a = add->args;
+    return (it_add_consts){ .z_a = it_in(p, add, 0)->zero_point,
+                            .z_b = it_in(p, add, 1)->zero_point,
+                            .m_a = a->m_a,
+                            .m_b = a->m_b,
+                            .shift = (int32_t)a->shift,
+                            .z_y = it_out(p, add, 0)->zero_point,
+                            .lo = a->lo,
+                            .hi = a->hi };
+}
+
+/* add: where the constants of an addition go; must live as long as what is returned. */
+static it_epi epilogue(const it_prog *p, const it_pinstr *i, const it_mac_desc *d, it_add_consts *add)
+{
+    const it_ptensor *y = own_out(p, i);
+    it_epi e = { .bias = it_const(p, d->bias)->data, .zero = y->zero_point, .lo = d->lo, .hi = d->hi, .out = y->type,
+                 .acc64 = d->acc64 != 0 };
+    if (d->levels == IT_NO_CONST) {
+        e.mult = it_const(p, d->mult)->data;
+        e.shift = it_const(p, d->shift)->data;
+    } else {
+        e.thresholds = it_const(p, d->thresholds)->data;
+        e.levels = it_const(p, d->levels)->data;
+        e.levels_len = (uint32_t)it_const(p, d->levels)->len;
+    }
+    for (uint32_t k = 0; k < then_len(i); k++) {
+        if (i->then[k]->kind == &it_instr_add) {
+            *add = add_consts(p, i->then[k]);
+            e.add = add;
+        } else {
+            e.lut = it_const(p, ((const it_lut_args *)i->then[k]->args)->table)->data;
+        }
+    }
+    return e;
+}
+
+static bool is_u8(const it_prog *p, const it_pinstr *i)
+{
+    bool all = it_out(p, i, 0)->type == INTACT_U8;
+    for (uint32_t k = 0; k < i->in_len; k++)
+        all = all && it_in(p, i, k)->type == INTACT_U8;
+    return all;
+}
+
+static bool same_shape(const it_ptensor *x, const it_ptensor *y)
+{
+    return x->rank == y->rank && memcmp(x->dims, y->dims, x->rank * sizeof *x->dims) == 0;
+}
+
+/* The table that brought a version: the highest one that has it. */
+static const it_kern *owner(const it_kern *table, const it_kern_conv *version, bool s16, it_mac_pick *pick)
+{
+    while (pick(table, s16) != version)
+        table = table->parent;
+    while (table->parent && pick(table->parent, s16) == version)
+        table = table->parent;
+    return table;
+}
+
+bool it_mac_takes(const it_kern *kern, const it_prog *p, const it_pinstr *i, const it_pinstr *next, const it_mac_desc *d, it_mac_pick *pick)
+{
+    const uint32_t n = then_len(i);
+    const bool s16 = it_in(p, i, 0)->type == INTACT_S16;
+    if (n == IT_THEN_MAX || !is_u8(p, next) || stays_packed(kern, d, it_const(p, d->weight), s16))
+        return false;
+    it_add_consts add, both_add;
+    const it_epi now = epilogue(p, i, d, &add);
+    if (now.levels_len || now.lut) /* a table is the last step of an epilogue */
+        return false;
+    if (next->kind == &it_instr_add ? now.add || !same_shape(it_in(p, next, 0), it_in(p, next, 1)) : next->kind != &it_instr_lut)
+        return false;
+    it_pinstr both = *i;
+    both.then[n] = next;
+    const it_epi e = epilogue(p, &both, d, &both_add);
+    const it_kern_conv *version = choose(kern, &d->g, &now, s16, pick);
+    if (!version || choose(kern, &d->g, &e, s16, pick) != version)
+        return false;
+    const it_kern *from = owner(kern, version, s16, pick); /* what an older level adds or looks up, kern's own kernel does faster apart */
+    return next->kind == &it_instr_add ? from->add_u8 == kern->add_u8 : from->lut_u8 == kern->lut_u8;
+}
+
+/* What is added and x may be one tensor: then y would overwrite what other units still read. */
+uint32_t it_mac_inplace(const it_pinstr *i) { return i->in_len == 2 && i->in[0] != i->in[1] ? 2 : 0; }
+
+/* ---- tensors that lie in others ---- */
+
+static void set_pitches(it_conv_geom *g, const it_pinstr *i, const it_place *places)
+{
+    g->in_pitch = places[i->in[0]].pitch;
+    g->out_pitch = places[i->out[0]].pitch;
+    g->other_pitch = i->in_len == 2 ? places[i->in[1]].pitch : 0;
+}
+
+bool it_mac_pitches(const it_kern *kern, const it_prog *p, const it_pinstr *i, const it_place *places, const it_mac_desc *d,
+                    it_mac_pick *pick)
+{
+    const bool s16 = it_in(p, i, 0)->type == INTACT_S16;
+    if (d->dense || stays_packed(kern, d, it_const(p, d->weight), s16)) /* pitches lie between the pixels of a sample: dense has only one */
+        return false;
+    it_add_consts add;
+    const it_epi e = epilogue(p, i, d, &add);
+    it_conv_geom g = d->g;
+    set_pitches(&g, i, places);
+    return choose(kern, &g, &e, s16, pick) == choose(kern, &d->g, &e, s16, pick);
+}
+
+/* ---- preparing ---- */
 
 /* Fills what the job and the layer have from a kernel version. */
 static intact_status use_kernel(it_prep *prep, const it_prog *p, const it_pinstr *i, const it_mac_desc *d, it_mac *mac, mac_job *job,
-                                const it_kern_conv *(*pick)(const it_kern *k, bool s16), intact_error *err)
+                                it_mac_pick *pick, intact_error *err)
 {
     const it_pconst *w = it_const(p, d->weight);
     bool s16 = it_in(p, i, 0)->type == INTACT_S16;
@@ -172,7 +346,7 @@ static intact_status use_kernel(it_prep *prep, const it_prog *p, const it_pinstr
         job->codes = it_pconst_codes(p, w);
     else
         job->w = w->data;
-    if (stays_packed(prep, d, w, s16)) {
+    if (stays_packed(prep->kern, d, w, s16)) {
         const it_kern_codes *k = job->codes_kern = prep->kern->dense_codes_u8;
         mac->units = k->units;
         mac->run = k->run;
@@ -181,7 +355,7 @@ static intact_status use_kernel(it_prep *prep, const it_prog *p, const it_pinstr
         prep->scratch_bytes = k->scratch_bytes(&mac->g);
         return INTACT_OK;
     }
-    const it_kern_conv *k = job->kern = choose(prep, &mac->g, &job->e, s16, pick);
+    const it_kern_conv *k = job->kern = choose(prep->kern, &mac->g, &job->e, s16, pick);
     if (!k)
         return it_check_fail(i, INTACT_E_UNSUPPORTED, err, "no kernel version takes this layer");
     mac->units = k->units;
@@ -194,28 +368,38 @@ static intact_status use_kernel(it_prep *prep, const it_prog *p, const it_pinstr
     return INTACT_OK;
 }
 
-intact_status it_mac_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, const it_mac_desc *d,
-                             const it_kern_conv *(*pick)(const it_kern *k, bool s16), intact_error *err)
+/* The layer before learns where these weights are; fetching more than a part of a cache ahead would push out what it needs itself. */
+static void link_weights(it_prep *prep, it_mac *mac)
 {
-    const it_ptensor *y = it_out(p, i, 0);
+    enum { NEXT_BYTES_MAX = 1 << 16 };
+    if (prep->last_mac) {
+        prep->last_mac->next = mac->packed;
+        prep->last_mac->next_bytes = prep->packed_bytes < NEXT_BYTES_MAX ? prep->packed_bytes : NEXT_BYTES_MAX;
+    }
+    prep->last_mac = mac;
+}
+
+intact_status it_mac_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, const it_mac_desc *d, it_mac_pick *pick,
+                             intact_error *err)
+{
     it_mac *mac;
     IT_STATE_NEW(prep, mac, i, err);
     mac_job *job = it_arena_new(prep->arena, sizeof *job);
     if (!job)
         return it_fail_nomem(err, i->name, sizeof *job);
     mac->g = d->g;
-    mac->e = (it_epi){ .zero = y->zero_point, .lo = d->lo, .hi = d->hi, .out = y->type, .acc64 = d->acc64 != 0 };
-    *job = (mac_job){ .job = { .next = prep->jobs, .run = mac_pack }, .mac = mac, .e = mac->e };
-    job->e.bias = it_const(p, d->bias)->data;
-    job->e.mult = it_const(p, d->mult)->data;
-    job->e.shift = it_const(p, d->shift)->data;
+    set_pitches(&mac->g, i, prep->places);
+    *job = (mac_job){ .job = { .next = prep->jobs, .run = mac_pack }, .mac = mac, .e = epilogue(p, i, d, &mac->add) };
+    mac->e = job->e;
+    mac->e.bias = mac->e.mult = mac->e.shift = mac->e.thresholds = NULL;
     IT_TRY(use_kernel(prep, p, i, d, mac, job, pick, err));
     mac->macs = it_mac_count(&mac->g);
     mac->inline_below = prep->kern->cpu == INTACT_CPU_SCALAR ? 1u << 15 : 1u << 18;
-    job->packed = arena_new64(prep->arena, prep->packed_bytes);
+    job->packed = it_arena_raw(prep->arena, prep->packed_bytes);
     if (!job->packed)
         return it_fail_nomem(err, i->name, prep->packed_bytes);
     mac->packed = job->packed;
+    link_weights(prep, mac);
     prep->jobs = &job->job;
     return INTACT_OK;
 }
@@ -224,7 +408,12 @@ static void mac_units(void *work, uint32_t begin, uint32_t end, uint32_t thread)
 {
     const it_work *w = work;
     const it_mac *m = w->state;
-    const it_conv_io io = { .x = w->f->in[0], .y = w->f->out[0], .batch = w->f->batch };
+    const it_conv_io io = { .x = w->f->in[0],
+                            .y = w->f->out[0],
+                            .other = m->e.add ? w->f->in[1] : NULL,
+                            .batch = w->f->batch,
+                            .next = m->next,
+                            .next_bytes = m->next_bytes };
     m->run(&m->g, &m->e, m->packed, &io, begin, end, it_scratch(w->f, thread));
 }
 
@@ -233,8 +422,8 @@ void it_mac_run(const void *state, const it_frame *f)
     const it_mac *m = state;
     it_work work = { m, f };
     uint32_t units = m->units(&m->g, f->batch);
-    uint32_t chunk = m->macs * f->batch < m->inline_below ? units : units / (4 * it_pool_threads(f->pool)) + 1;
-    it_pool_for(f->pool, units, chunk, mac_units, &work);
+    uint32_t chunk = m->macs * f->batch < m->inline_below ? units : units / (16 * it_pool_threads(f->pool)) + 1;
+    it_pool_for_even(f->pool, units, chunk, mac_units, &work);
 }
 
 const it_field it_conv_fields[] = {
@@ -251,11 +440,14 @@ const it_field it_conv_fields[] = {
     IT_FIELD(it_conv_args, pad_r, U32, 0, IT_EXTENT_MAX),
     IT_FIELD(it_conv_args, weight, CONST, 0, 0),
     IT_FIELD(it_conv_args, bias, CONST, 0, 0),
-    IT_FIELD(it_conv_args, mult, CONST, 0, 0),
-    IT_FIELD(it_conv_args, shift, CONST, 0, 0),
+    IT_FIELD(it_conv_args, mult, CONST_OPT, 0, 0),
+    IT_FIELD(it_conv_args, shift, CONST_OPT, 0, 0),
     IT_FIELD(it_conv_args, lo, I32, IT_CODE_LO, IT_CODE_HI),
     IT_FIELD(it_conv_args, hi, I32, IT_CODE_LO, IT_CODE_HI),
     IT_FIELD(it_conv_args, acc64, U32, 0, 1),
+    IT_FIELD(it_conv_args, thresholds, CONST_OPT, 0, 0),
+    IT_FIELD(it_conv_args, levels, CONST_OPT, 0, 0),
+    IT_FIELD(it_conv_args, fixes, CONST_OPT, 0, 0),
 };
 _Static_assert(IT_LEN(it_conv_fields) == IT_CONV_FIELDS && sizeof(it_conv_args) == 4 * IT_CONV_FIELDS, "one field a member");
 
@@ -295,9 +487,12 @@ intact_status it_conv_describe(const it_prog *p, const it_pinstr *i, bool depthw
         .mult = a->mult,
         .shift = a->shift,
         .acc64 = a->acc64,
+        .thresholds = a->thresholds,
+        .levels = a->levels,
         .lo = a->lo,
         .hi = a->hi,
         .depthwise = depthwise,
     };
+    it_mac_set_fixes(p, a->fixes, d);
     return INTACT_OK;
 }

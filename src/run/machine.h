@@ -3,7 +3,7 @@
 #ifndef IT_MACHINE_H
 #define IT_MACHINE_H
 
-#include "run/program.h"
+#include "run/place.h"
 
 typedef struct it_step {
     const void *state;
@@ -12,27 +12,15 @@ typedef struct it_step {
     uint32_t weight_bits; /* 0: no weights */
 } it_step;
 
-/* Where the bytes of a tensor are while a session runs. */
-typedef enum it_place_kind {
-    IT_PLACE_NOWHERE, /* never written */
-    IT_PLACE_IN,      /* the caller's buffer of input `port`, never written to */
-    IT_PLACE_OUT,     /* the caller's buffer of output `port` */
-    IT_PLACE_WORK     /* the workspace, at batch * offset */
-} it_place_kind;
-
-struct it_place {
-    it_place_kind kind;
-    uint32_t port;
-    size_t offset;
-    uint32_t pitch; /* elements from a pixel (all but the last dimension) to the next, where it lies inside another tensor; 0: dense */
-};
-
 struct intact_program {
     const intact_alloc *alloc;
     it_prog prog;    /* without constants */
     it_arena arena;  /* states and packed weights */
     it_step *steps;  /* [instructions] */
     it_place *places; /* [tensors] */
+    uint32_t *at_ports;   /* tensors in buffers of the caller */
+    uint8_t *by_sample;   /* [instructions]: samples of some tensor are further apart than it knows: one after another, at batch 1 */
+    uint32_t at_ports_len;
     uint32_t ports_max;   /* most inputs or outputs of one instruction */
     size_t peak_bytes;    /* of the workspace, per sample; a multiple of 64 */
     size_t scratch_bytes; /* per thread; a multiple of 64 */
@@ -41,7 +29,10 @@ struct intact_program {
     size_t map_len;
 };
 
-/* Fills p->places, peak_bytes and info.bound_bytes from p->prog. */
-INTACT_MUST_USE intact_status it_program_place(intact_program *p, intact_error *err);
+/* Lets the instructions of p->prog take what follows them, where kern's level can (it_instr.takes). The new ones live in p->arena. */
+INTACT_MUST_USE intact_status it_program_fuse(intact_program *p, const it_kern *kern, intact_error *err);
+/* Fills p->places, at_ports, by_sample, peak_bytes and info.bound_bytes from p->prog; puts its instructions into an order that needs less
+** memory where there is one. separate: neither that nor tensors that lie in others. */
+INTACT_MUST_USE intact_status it_program_place(intact_program *p, const it_kern *kern, bool separate, intact_error *err);
 
 #endif

@@ -10,9 +10,8 @@ typedef struct maxpool_state {
     uint32_t x[3], y[3]; /* h, w, c */
     intact_type type;
     bool clamps;
-    it_fn_max_u8 *kern;
-    it_fn_max_taps_u8 *kern_taps;
-    uint32_t inside_from, inside_to; /* outputs of a row whose taps all lie in x; none but for u8 */
+    it_fn_max_taps_u8 *kern;
+    uint32_t inside_from, inside_to; /* outputs of a row whose taps all lie in x */
 } maxpool_state;
 
 static intact_status maxpool_check(const it_prog *p, const it_pinstr *i, intact_error *err)
@@ -50,26 +49,37 @@ static intact_status maxpool_prepare(it_prep *prep, const it_prog *p, const it_p
     it_ptensor_nhwc(it_in(p, i, 0), s->x);
     it_ptensor_nhwc(it_out(p, i, 0), s->y);
     s->type = it_in(p, i, 0)->type;
-    s->kern = prep->kern->max_u8;
-    s->kern_taps = prep->kern->max_taps_u8;
-    if (s->type == INTACT_U8)
-        find_inside(s);
+    s->kern = prep->kern->max_taps_u8;
+    find_inside(s);
     s->clamps = s->type == INTACT_U8 ? s->a.lo > 0 || s->a.hi < 255 : s->a.lo > IT_CODE_LO || s->a.hi < IT_CODE_HI;
     prep->scratch_bytes = (size_t)s->x[1] * s->x[2] * intact_type_bytes(s->type);
     return INTACT_OK;
 }
 
-/* y = max(y, x) over n codes. */
-static void max_into(const maxpool_state *s, const void *x, void *y, size_t n)
+/* The largest of `taps` runs of n codes, tap_step apart, for each of `outs` outputs, whose first taps are step apart; in codes, too. */
+static void max_taps(const maxpool_state *s, const void *x, size_t step, size_t tap_step, uint32_t taps, void *y, size_t outs, size_t n)
 {
     if (s->type == INTACT_U8) {
-        s->kern(x, y, n);
+        s->kern(x, step, tap_step, taps, y, outs, n);
         return;
     }
     const int16_t *from = x;
     int16_t *to = y;
-    for (size_t j = 0; j < n; j++)
-        to[j] = from[j] > to[j] ? from[j] : to[j];
+    for (; outs > 0; outs--, from += step, to += n) {
+        memcpy(to, from, n * sizeof *to);
+        for (uint32_t k = 1; k < taps; k++)
+            for (size_t j = 0; j < n; j++)
+                to[j] = from[k * tap_step + j] > to[j] ? from[k * tap_step + j] : to[j];
+    }
+}
+
+/* The taps of window o that lie in [0, in): the first of them and how many. */
+typedef struct taps { uint32_t first, len; } taps;
+static taps taps_inside(uint32_t o, uint32_t stride, uint32_t k, uint32_t dil, uint32_t pad, uint32_t in)
+{
+    const int64_t at = (int64_t)o * stride - pad, from = at < 0 ? (-at + dil - 1) / dil : 0, end = (in - at + dil - 1) / dil;
+    const int64_t to = end < k ? end : k;
+    return (taps){ (uint32_t)(from < to ? at + from * dil : 0), from < to ? (uint32_t)(to - from) : 0 };
 }
 
 static void fill(const maxpool_state *s, void *y, size_t n, int32_t code)
@@ -87,45 +97,24 @@ static void clamp(const maxpool_state *s, void *y, size_t n)
 /* The rows of x under one row of windows, reduced to one; NULL when all are padding. */
 static const uint8_t *reduce_rows(const maxpool_state *s, const uint8_t *x, uint32_t oh, uint8_t *scratch)
 {
-    const size_t row = (size_t)s->x[1] * s->x[2], row_bytes = row * intact_type_bytes(s->type);
-    const uint8_t *one = NULL;
-    for (uint32_t k = 0; k < s->a.kh; k++) {
-        int64_t ih = (int64_t)oh * s->a.stride_h + (int64_t)k * s->a.dil_h - s->a.pad_t;
-        if (ih >= s->x[0])
-            break;
-        if (ih < 0)
-            continue;
-        const uint8_t *from = x + (size_t)ih * row_bytes;
-        if (!one) {
-            one = from;
-            continue;
-        }
-        if (one != scratch)
-            one = memcpy(scratch, one, row_bytes);
-        max_into(s, from, scratch, row);
-    }
-    return one;
+    const size_t row = (size_t)s->x[1] * s->x[2];
+    const taps t = taps_inside(oh, s->a.stride_h, s->a.kh, s->a.dil_h, s->a.pad_t, s->x[0]);
+    const uint8_t *from = x + t.first * row * intact_type_bytes(s->type);
+    if (t.len <= 1)
+        return t.len ? from : NULL;
+    max_taps(s, from, 0, s->a.dil_h * row, t.len, scratch, 1, row);
+    return scratch;
 }
 
 /* Output pixel ow from a row, taps outside of it left out. */
 static void reduce_border(const maxpool_state *s, const uint8_t *row, uint32_t ow, uint8_t *y)
 {
-    const size_t c = s->x[2], pixel = c * intact_type_bytes(s->type);
-    bool first = true;
-    for (uint32_t k = 0; k < s->a.kw; k++) {
-        int64_t iw = (int64_t)ow * s->a.stride_w + (int64_t)k * s->a.dil_w - s->a.pad_l;
-        if (iw >= s->x[1])
-            break;
-        if (iw < 0)
-            continue;
-        if (first)
-            memcpy(y, row + (size_t)iw * pixel, pixel);
-        else
-            max_into(s, row + (size_t)iw * pixel, y, c);
-        first = false;
-    }
-    if (first)
+    const size_t c = s->x[2];
+    const taps t = taps_inside(ow, s->a.stride_w, s->a.kw, s->a.dil_w, s->a.pad_l, s->x[1]);
+    if (t.len == 0)
         fill(s, y, c, s->a.lo);
+    else
+        max_taps(s, row + t.first * c * intact_type_bytes(s->type), 0, s->a.dil_w * c, t.len, y, 1, c);
 }
 
 static void reduce_columns(const maxpool_state *s, const uint8_t *row, uint8_t *y)
@@ -136,7 +125,7 @@ static void reduce_columns(const maxpool_state *s, const uint8_t *row, uint8_t *
         reduce_border(s, row, ow, y + ow * pixel);
     if (s->inside_from < s->inside_to) {
         const size_t at = (size_t)ow * s->a.stride_w - s->a.pad_l;
-        s->kern_taps(row + at * c, s->a.stride_w * c, s->a.dil_w * c, s->a.kw, y + ow * c, s->inside_to - s->inside_from, c);
+        max_taps(s, row + at * pixel, s->a.stride_w * c, s->a.dil_w * c, s->a.kw, y + ow * pixel, s->inside_to - s->inside_from, c);
         ow = s->inside_to;
     }
     for (; ow < s->y[1]; ow++)

@@ -42,14 +42,17 @@ static uint64_t parameters(const it_prog *g, const it_pinstr *i)
 static intact_status prepare_all(intact_program *p, const it_kern *kern, it_pool *pool, it_pack_job **jobs, intact_error *err)
 {
     const it_prog *g = &p->prog;
+    struct it_mac *last_mac = NULL;
     p->steps = it_arena_new(&p->arena, g->instrs.len * sizeof *p->steps);
     if (!p->steps)
         return it_fail_nomem(err, "program", g->instrs.len * sizeof *p->steps);
     for (size_t k = 0; k < g->instrs.len; k++) {
         const it_pinstr *i = &g->instrs.items[k];
-        it_prep prep = { .arena = &p->arena, .kern = kern, .places = p->places, .pool = pool, .jobs = *jobs, .kernel = "c" };
+        it_prep prep = { .arena = &p->arena, .kern = kern, .places = p->places, .pool = pool, .jobs = *jobs, .kernel = "c",
+                         .last_mac = last_mac };
         IT_TRY(i->kind->prepare(&prep, g, i, err));
         *jobs = prep.jobs;
+        last_mac = prep.last_mac;
         p->steps[k] = (it_step){ .state = prep.state, .kernel = prep.kernel, .macs = i->kind->macs ? i->kind->macs(g, i) : 0,
                                   .weight_bits = prep.weight_bits };
         p->info.macs += p->steps[k].macs;
@@ -104,15 +107,42 @@ static intact_status pack_all(intact_program *p, it_pack_job *list, it_pool *poo
     return st;
 }
 
+/* One block for all packed weights, on huge pages. The size is a guess, mostly a little too much: what is not used is not touched, and what
+** does not fit gets blocks of its own. */
+static void reserve_packed(intact_program *p, const it_kern *kern)
+{
+    enum { WORTH_BYTES = 2 << 20, PER_CHANNEL = 6 /* bias, mult and shift are such a constant each; some kernels keep 16 biases */ };
+    const bool wide = kern->cpu == INTACT_CPU_AVX2 || kern->cpu == INTACT_CPU_NEON; /* these widen weights to 16 bits */
+    uint64_t bytes = 0;
+    for (size_t k = 0; k < p->prog.consts.len; k++) {
+        const it_pconst *c = &p->prog.consts.items[k];
+        bytes += c->type == INTACT_S8 ? (c->len + c->len / 32) * (wide ? 2 : 1) : c->type == INTACT_S32 ? c->len * 4 * PER_CHANNEL : 0;
+    }
+    if (bytes >= WORTH_BYTES && bytes <= SIZE_MAX / 4)
+        (void)it_arena_reserve(&p->arena, (size_t)bytes);
+}
+
+/* Fusing and placing may change the list of instructions; the caller's own stays as it is until all has succeeded. */
+static intact_status copy_instrs(intact_program *p, intact_error *err)
+{
+    const size_t bytes = p->prog.instrs.len * sizeof *p->prog.instrs.items;
+    p->prog.instrs.items = it_arena_copy(&p->arena, p->prog.instrs.items, bytes);
+    return p->prog.instrs.items ? INTACT_OK : it_fail_nomem(err, "program", bytes);
+}
+
 static intact_status pack_program(intact_program *p, const it_pack_options *opt, intact_error *err)
 {
     const it_kern *kern = NULL;
     IT_TRY(it_prog_check(&p->prog, err));
     IT_TRY(choose_kernels(opt, &kern, err));
-    IT_TRY(it_program_place(p, err));
+    IT_TRY(copy_instrs(p, err));
+    if (!opt->separate)
+        IT_TRY(it_program_fuse(p, kern, err));
+    IT_TRY(it_program_place(p, kern, opt->separate, err));
     it_pool *pool;
     IT_TRY(it_pool_new(p->alloc, opt->threads, &pool, err));
     it_pack_job *jobs = NULL;
+    reserve_packed(p, kern);
     intact_status st = prepare_all(p, kern, pool, &jobs, err);
     if (st == INTACT_OK)
         st = pack_all(p, jobs, pool, err);
@@ -142,6 +172,9 @@ intact_status it_program_pack(it_prog *g, const it_pack_options *opt, intact_pro
         it_alloc_free(p->alloc, p, sizeof *p);
         return st;
     }
+    if (p->prog.instrs.len) /* back into the block that it_prog_release() frees */
+        memcpy(g->instrs.items, p->prog.instrs.items, p->prog.instrs.len * sizeof *g->instrs.items);
+    p->prog.instrs.items = g->instrs.items;
     it_prog_init(g, g->arena.alloc);
     IT_VEC_FREE(p->prog.arena.alloc, p->prog.consts);
     memset(&p->prog.consts, 0, sizeof p->prog.consts);

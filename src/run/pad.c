@@ -7,6 +7,7 @@
 #include "run/rows.h"
 
 enum { MODE_CONSTANT, MODE_EDGE, MODE_REFLECT };
+enum { ONE_ROW_BYTES = 64 * 1024 }; /* so little is one row, not many */
 
 /* Dimensions aligned to the right: (1, K) is n = 1, 1, K. */
 typedef struct pad_state {
@@ -14,6 +15,7 @@ typedef struct pad_state {
     uint32_t mode;
     int32_t value;
     intact_type type;
+    it_fn_copy_rows_u8 *kern;
 } pad_state;
 
 static pad_state pad_describe(const it_prog *p, const it_pinstr *i)
@@ -64,7 +66,11 @@ static intact_status pad_prepare(it_prep *prep, const it_prog *p, const it_pinst
         s->y[2] *= s->y[1];
         s->before[1] = 0;
         s->x[1] = s->y[1] = 1;
+    } else if (s->mode == MODE_CONSTANT && s->x[0] == s->y[0] && s->x[1] == s->y[1] && it_ptensor_bytes(it_out(p, i, 0)) <= ONE_ROW_BYTES) {
+        s->x[1] = s->y[1] = s->x[0] * s->x[1]; /* channels alone */
+        s->x[0] = s->y[0] = 1;
     }
+    s->kern = prep->kern->copy_rows_u8;
     return INTACT_OK;
 }
 
@@ -96,31 +102,50 @@ static void pad_ends(const pad_state *s, const void *x, size_t x_at, void *y, si
             it_store(y, s->type, y_at + j, it_load(x, s->type, x_at + (size_t)source(s, 2, j)));
 }
 
-static void pad_rows(void *work, uint32_t begin, uint32_t end, uint32_t thread)
+/* Row v of a plane y[1] rows high, from the plane of x that begins at x_at; the middle copied, its ends made. */
+static void pad_row(const pad_state *s, const void *x, size_t x_at, void *y, size_t y_at, uint32_t v)
+{
+    const size_t bytes = intact_type_bytes(s->type);
+    const int64_t from = source(s, 1, v);
+    y_at += (size_t)v * s->y[2];
+    if (from < 0) {
+        fill(s, y, y_at, s->y[2]);
+        return;
+    }
+    x_at += (size_t)from * s->x[2];
+    pad_ends(s, x, x_at, y, y_at, 0, s->before[2]);
+    memcpy((uint8_t *)y + (y_at + s->before[2]) * bytes, (const uint8_t *)x + x_at * bytes, s->x[2] * bytes);
+    pad_ends(s, x, x_at, y, y_at, s->before[2] + s->x[2], s->y[2]);
+}
+
+static void pad_planes(void *work, uint32_t begin, uint32_t end, uint32_t thread)
 {
     const it_work *w = work;
     const pad_state *s = w->state;
-    const size_t bytes = intact_type_bytes(s->type);
+    const size_t bytes = intact_type_bytes(s->type), plane = (size_t)s->y[1] * s->y[2];
+    const uint8_t *x = w->f->in[0];
+    uint8_t *y = w->f->out[0];
     (void)thread;
     for (uint64_t r = begin; r < end; r++) {
-        uint64_t sample = r / s->y[1] / s->y[0];
-        int64_t h = source(s, 0, (uint32_t)(r / s->y[1] % s->y[0])), v = source(s, 1, (uint32_t)(r % s->y[1]));
-        size_t y_at = r * s->y[2];
-        if (h < 0 || v < 0) {
-            fill(s, w->f->out[0], y_at, s->y[2]);
-            continue;
+        const int64_t h = source(s, 0, (uint32_t)(r % s->y[0]));
+        const size_t x_at = (size_t)(r / s->y[0] * s->x[0] + (uint64_t)h) * s->x[1] * s->x[2];
+        if (h < 0) {
+            fill(s, y, r * plane, plane);
+        } else if (s->mode == MODE_CONSTANT && s->x[1] > 1) { /* short rows: all of the plane, then the middle of each */
+            fill(s, y, r * plane, plane);
+            s->kern(x + x_at * bytes, (ptrdiff_t)(s->x[2] * bytes), y + (r * plane + (size_t)s->before[1] * s->y[2] + s->before[2]) * bytes,
+                    (ptrdiff_t)(s->y[2] * bytes), s->x[1], s->x[2] * bytes);
+        } else {
+            for (uint32_t v = 0; v < s->y[1]; v++)
+                pad_row(s, x, x_at, y, r * plane, v);
         }
-        size_t x_at = ((sample * s->x[0] + (uint64_t)h) * s->x[1] + (uint64_t)v) * s->x[2];
-        pad_ends(s, w->f->in[0], x_at, w->f->out[0], y_at, 0, s->before[2]);
-        memcpy((uint8_t *)w->f->out[0] + (y_at + s->before[2]) * bytes, (const uint8_t *)w->f->in[0] + x_at * bytes, s->x[2] * bytes);
-        pad_ends(s, w->f->in[0], x_at, w->f->out[0], y_at, s->before[2] + s->x[2], s->y[2]);
     }
 }
 
 static void pad_run(const void *state, const it_frame *f)
 {
     const pad_state *s = state;
-    it_rows_for(f, (uint64_t)f->batch * s->y[0] * s->y[1], 2 * s->y[2] * intact_type_bytes(s->type), pad_rows, s);
+    it_rows_for(f, (uint64_t)f->batch * s->y[0], 2ull * s->y[1] * s->y[2] * intact_type_bytes(s->type), pad_planes, s);
 }
 
 static const it_field pad_fields[] = {

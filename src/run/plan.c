@@ -3,12 +3,15 @@
 **
 ** The problem is NP-hard; first fit and best fit over a few orders come within a percent or so of the bound on real networks.
 ** Slots are placed one by one; each looks at the slots placed already that live at some time together with it, by rising offset, and
-** takes the first (or the tightest) gap that holds it. No two slots alive together ever overlap, whatever the order. */
+** takes the first (or the tightest) gap that holds it. No two slots alive together ever overlap, whatever the order. Where that is not
+** as small as the bound, what ends at the top is placed earlier. */
 #include <string.h>
 
 #include "run/program.h"
 
-enum { MANY_SLOTS = 4096 }; /* from here on one order only: each costs len^2 */
+enum { MANY_SLOTS = 4096, /* from here on one order only: each costs len^2 */
+       TRIES = 32,        /* times that slots at the top are moved to the front of an order, */
+       TRIES_WORK = 1 << 19 }; /* but no more than fit into this, times len^2 */
 
 typedef enum order_kind { BY_SIZE, BY_AREA, BY_LIFE, BY_TIME, ORDER_KINDS } order_kind;
 
@@ -105,6 +108,35 @@ static size_t place_all(plan_work *w, bool tightest)
     return peak;
 }
 
+static void keep_plan(plan_work *w)
+{
+    for (size_t i = 0; i < w->len; i++)
+        w->best[i] = w->slots[i].offset;
+}
+
+/* Whatever ends at the top was placed too late: it goes first, as often as that helps or may still help. */
+static size_t raise_tops(plan_work *w, size_t bound, size_t peak, bool tightest)
+{
+    size_t now = place_all(w, tightest);
+    const size_t fit = TRIES_WORK / (w->len * w->len), most = fit < TRIES ? fit : TRIES;
+    for (size_t tries = 0; tries < most && now > bound; tries++) {
+        size_t at = w->len;
+        while (at > 0 && w->slots[w->order[at - 1]].offset + padded(&w->slots[w->order[at - 1]]) < now)
+            at--;
+        if (at < 2)
+            break;
+        const uint32_t top = w->order[at - 1];
+        memmove(w->order + 1, w->order, (at - 1) * sizeof *w->order);
+        w->order[0] = top;
+        now = place_all(w, tightest);
+        if (now < peak) {
+            peak = now;
+            keep_plan(w);
+        }
+    }
+    return peak;
+}
+
 static size_t plan_all(plan_work *w)
 {
     size_t bound = it_plan_bound(w->slots, w->len), peak = SIZE_MAX;
@@ -114,12 +146,15 @@ static size_t plan_all(plan_work *w)
             size_t now = place_all(w, tightest);
             if (now < peak) {
                 peak = now;
-                for (size_t i = 0; i < w->len; i++)
-                    w->best[i] = w->slots[i].offset;
+                keep_plan(w);
             }
         }
         if (w->len > MANY_SLOTS || peak <= bound)
             break;
+    }
+    for (int kind = BY_SIZE; kind < ORDER_KINDS && w->len * w->len <= TRIES_WORK && peak > bound; kind++) {
+        sort_order(w, (order_kind)kind);
+        peak = raise_tops(w, bound, peak, kind % 2);
     }
     for (size_t i = 0; i < w->len; i++)
         w->slots[i].offset = w->best[i];

@@ -35,6 +35,25 @@ const it_instr *it_instr_by_code(uint32_t code)
     return NULL;
 }
 
+uint32_t it_instr_fields_least(const it_instr *kind)
+{
+    uint32_t n = kind->fields_len;
+    while (n > 0 && kind->fields[n - 1].type == IT_F_CONST_OPT)
+        n--;
+    return n;
+}
+
+uint32_t it_pinstr_fields(const it_pinstr *i)
+{
+    uint32_t n = i->kind->fields_len, least = it_instr_fields_least(i->kind);
+    for (uint32_t c; n > least; n--) {
+        memcpy(&c, (const char *)i->args + i->kind->fields[n - 1].offset, sizeof c);
+        if (c != IT_NO_CONST)
+            break;
+    }
+    return n;
+}
+
 void it_prog_init(it_prog *p, const intact_alloc *alloc)
 {
     memset(p, 0, sizeof *p);

@@ -61,10 +61,13 @@ typedef struct it_instr {
     intact_status (*prepare)(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err);
     void (*run)(const void *state, const it_frame *f);
     bool inplace; /* out[0] may be the very bytes of in[0] */
-    /* Whether `next`, which alone reads out[0], can be done in the same pass at kern's level, bit for bit: fuse.c then appends it to
-    ** i->then, gives i its output, and its other inputs behind i's own. NULL: never. */
+    uint32_t (*inplace_of)(const it_pinstr *i); /* instead of inplace: bit k: out[0] may be the very bytes of in[k] */
+    /* Whether `next`, which alone reads out[0], as its in[0], can be done in the same pass at kern's level, bit for bit: fuse.c then
+    ** appends it to i->then, gives i its output, and its other inputs behind i's own. NULL: never. */
     bool (*takes)(const it_kern *kern, const it_prog *p, const it_pinstr *i, const it_pinstr *next);
-    bool pitched_in, pitched_out; /* run honours a pitch (it_place) of in[0], of out[0] */
+    /* Whether run honours the pitches that i's tensors have in places (it_place; prepare gets the same ones), by a kernel version that is
+    ** as fast as without. Asked only where there are any. NULL: never. */
+    bool (*pitches)(const it_kern *kern, const it_prog *p, const it_pinstr *i, const it_place *places);
 } it_instr;
 
 enum { IT_THEN_MAX = 2 }; /* instructions fused behind one */
@@ -93,8 +96,16 @@ void it_prog_release(it_prog *p);
 /* Everything that must hold of a program, in numbered invariants (program.c). Used by the loader and before writing. */
 INTACT_MUST_USE intact_status it_prog_check(const it_prog *p, intact_error *err);
 
+/* Reads and checks the bytes of an .itm file without packing anything: for tools. p is initialised here and released by the caller on
+** success only; its constants stay in the bytes, which are aligned to 64 and must outlive it (load.c). */
+INTACT_MUST_USE intact_status it_prog_read(const void *bytes, size_t len, const intact_alloc *alloc, it_prog *p, intact_error *err);
+
 extern const it_instr *const it_instr_all[]; /* NULL at the end; from instr_list.h */
 const it_instr *it_instr_by_code(uint32_t code);
+/* Optional constants at the end of an argument list (IT_F_CONST_OPT) are in a file only up to the last that is there: so lists can grow,
+** and files without stay what they were. How many fields a list has at least, and how many i's list has. */
+uint32_t it_instr_fields_least(const it_instr *kind);
+uint32_t it_pinstr_fields(const it_pinstr *i);
 
 static inline const it_ptensor *it_in(const it_prog *p, const it_pinstr *i, uint32_t k) { return &p->tensors.items[i->in[k]]; }
 static inline const it_ptensor *it_out(const it_prog *p, const it_pinstr *i, uint32_t k) { return &p->tensors.items[i->out[k]]; }
@@ -104,6 +115,9 @@ it_codes it_pconst_codes(const it_prog *p, const it_pconst *c); /* of a checked 
 uint64_t it_ptensor_elements(const it_ptensor *t); /* per sample */
 size_t it_ptensor_bytes(const it_ptensor *t);      /* per sample */
 void it_ptensor_nhwc(const it_ptensor *t, uint32_t hwc[3]); /* rank 2: 1,1,K; rank 3: 1,L,C; rank 4: H,W,C; more: product of the leading, W, C */
+
+/* Bit k: out[0] may be the very bytes of in[k], k < 32, if both have one type and as many elements, and in[k] is not needed later. */
+static inline uint32_t it_inplace(const it_pinstr *i) { return i->kind->inplace_of ? i->kind->inplace_of(i) : i->kind->inplace; }
 
 /* ---- what prepare gets and what run gets ---- */
 
@@ -121,6 +135,7 @@ struct it_prep {
     const it_place *places; /* [tensors] */
     it_pool *pool;       /* for packing; may have one thread */
     it_pack_job *jobs;   /* in out: what must run before the program does; prepare may put one in front */
+    struct it_mac *last_mac; /* in out: the state of the multiply-accumulate instruction before this one, which gets to know its weights */
     void *state;         /* out */
     const char *kernel;  /* out: name of the kernel version */
     size_t packed_bytes; /* out */
@@ -145,6 +160,7 @@ typedef struct it_pack_options {
     intact_cpu cpu;
     uint32_t threads;
     uint64_t file_bytes;
+    bool separate; /* every instruction stays as and where the file has it, every tensor has its own bytes */
     void *map; size_t map_len; /* unmapped when the program is freed */
 } it_pack_options;
 INTACT_MUST_USE intact_status it_program_pack(it_prog *p, const it_pack_options *opt, intact_program **out, intact_error *err);

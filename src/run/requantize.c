@@ -38,9 +38,19 @@ static intact_status requantize_prepare(it_prep *prep, const it_prog *p, const i
     s->y_zero = y->zero_point;
     s->wide = x->type == INTACT_S16;
     s->t = (it_table){ .y = y->type, .entries = s->entries, .elements = it_ptensor_elements(x), .kern = prep->kern->lut_u8 };
+    it_table_place(&s->t, prep, p, i);
     for (int32_t k = 0; k < 256; k++)
         it_store(s->entries, y->type, (size_t)k, requantize(s, k));
     return INTACT_OK;
+}
+
+/* Constants in locals and the type known: y may be x, so that loads of the state would stay in the loop. */
+IT_INLINE void requantize_range(const requantize_state *s, const int16_t *x, void *y, it_range r, intact_type type)
+{
+    const int64_t m = s->a.mult, half = (int64_t)1 << (s->a.shift - 1); /* z_x of s16 is 0: |x * m| < 2^46 */
+    const int32_t shift = (int32_t)s->a.shift, zero = s->y_zero, lo = s->a.lo, hi = s->a.hi;
+    for (size_t j = r.at; j < r.at + r.len; j++)
+        it_store(y, type, j, it_clamp_s32(((x[j] * m + half) >> shift) + zero, lo, hi));
 }
 
 static void requantize_blocks(void *work, uint32_t begin, uint32_t end, uint32_t thread)
@@ -48,10 +58,11 @@ static void requantize_blocks(void *work, uint32_t begin, uint32_t end, uint32_t
     const it_work *w = work;
     const requantize_state *s = w->state;
     it_range r = it_flat_range(begin, end, s->t.elements * w->f->batch);
-    const int16_t *x = w->f->in[0];
     (void)thread;
-    for (size_t j = r.at; j < r.at + r.len; j++)
-        it_store(w->f->out[0], s->t.y, j, requantize(s, x[j]));
+    if (s->t.y == INTACT_S16)
+        requantize_range(s, w->f->in[0], w->f->out[0], r, INTACT_S16);
+    else
+        requantize_range(s, w->f->in[0], w->f->out[0], r, INTACT_U8);
 }
 
 static void requantize_run(const void *state, const it_frame *f)
@@ -73,5 +84,5 @@ static const it_field requantize_fields[] = {
 const it_instr it_instr_requantize = {
     .name = "requantize", .code = 14, .in_min = 1, .in_max = 1, .out_len = 1,
     .args_bytes = sizeof(it_requantize_args), .fields = requantize_fields, .fields_len = IT_LEN(requantize_fields),
-    .check = requantize_check, .prepare = requantize_prepare, .run = requantize_run, .inplace = true,
+    .check = requantize_check, .prepare = requantize_prepare, .run = requantize_run, .inplace = true, .pitches = it_table_pitches,
 };

@@ -53,7 +53,7 @@ static intact_status session_allocate(intact_session *s, intact_error *err)
     s->out = s->at + p->prog.tensors.len + p->ports_max;
     for (size_t t = 0; t < p->prog.tensors.len; t++)
         if (p->places[t].kind == IT_PLACE_WORK)
-            s->at[t] = s->work + p->places[t].offset * s->batch;
+            s->at[t] = s->work + p->places[t].offset * s->batch + p->places[t].inside;
     return INTACT_OK;
 }
 
@@ -74,7 +74,7 @@ intact_status intact_session_new(const intact_program *p, const intact_session_o
     s->batch = batch;
     s->probe = opt->probe;
     s->probe_user = opt->probe_user;
-    intact_status st = it_pool_new(p->alloc, opt->threads, &s->pool, err);
+    intact_status st = opt->pool ? it_pool_outside(p->alloc, opt->pool, &s->pool, err) : it_pool_new(p->alloc, opt->threads, &s->pool, err);
     if (st == INTACT_OK)
         st = session_allocate(s, err);
     if (st != INTACT_OK) {
@@ -135,18 +135,17 @@ static void copy_s16(int16_t *to, const int16_t *from, size_t n)
 
 static void bind_ports(intact_session *s, const void *const *inputs, void *const *outputs)
 {
-    const it_prog *g = &s->program->prog;
-    const it_place *places = s->program->places;
-    for (uint32_t k = 0; k < g->inputs_len; k++) {
-        uint32_t t = g->inputs[k];
-        if (places[t].kind == IT_PLACE_WORK)
-            copy_s16(s->at[t], inputs[k], batch_bytes(s, t) / sizeof(int16_t));
-        else
-            s->at[t] = (void *)(uintptr_t)inputs[k];
+    const intact_program *p = s->program;
+    for (uint32_t k = 0; k < p->at_ports_len; k++) {
+        const it_place *at = &p->places[p->at_ports[k]];
+        uint8_t *buffer = at->kind == IT_PLACE_IN ? (uint8_t *)(uintptr_t)inputs[at->port] : outputs[at->port];
+        s->at[p->at_ports[k]] = buffer + at->inside;
     }
-    for (uint32_t k = 0; k < g->outputs_len; k++)
-        if (places[g->outputs[k]].kind == IT_PLACE_OUT)
-            s->at[g->outputs[k]] = outputs[k];
+    for (uint32_t k = 0; k < p->prog.inputs_len; k++) {
+        const uint32_t t = p->prog.inputs[k];
+        if (p->places[t].kind == IT_PLACE_WORK)
+            copy_s16(s->at[t], inputs[k], batch_bytes(s, t) / sizeof(int16_t));
+    }
 }
 
 static uint64_t now_ns(void)
@@ -156,17 +155,37 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* The present instruction on sample n alone. */
+static void bind_sample(intact_session *s, const it_pinstr *i, uint32_t n)
+{
+    const it_place *places = s->program->places;
+    for (uint32_t j = 0; j < i->in_len; j++)
+        s->in[j] = (const uint8_t *)s->at[i->in[j]] + n * places[i->in[j]].step;
+    for (uint32_t j = 0; j < i->out_len; j++)
+        s->out[j] = (uint8_t *)s->at[i->out[j]] + n * places[i->out[j]].step;
+}
+
+static void report_step(const intact_session *s, uint32_t k, uint64_t nanoseconds)
+{
+    const uint32_t t = s->program->prog.instrs.items[k].out[0];
+    const it_place *at = &s->program->places[t];
+    const bool block = at->pitch == 0 && (s->batch == 1 || at->step == it_ptensor_bytes(&s->program->prog.tensors.items[t]));
+    s->probe(s->probe_user, k, block ? s->at[t] : NULL, block ? batch_bytes(s, t) : 0, nanoseconds);
+}
+
 static void run_step(intact_session *s, uint32_t k, const it_frame *f)
 {
     const it_pinstr *i = &s->program->prog.instrs.items[k];
-    for (uint32_t j = 0; j < i->in_len; j++)
-        s->in[j] = s->at[i->in[j]];
-    for (uint32_t j = 0; j < i->out_len; j++)
-        s->out[j] = s->at[i->out[j]];
+    const bool by_sample = s->batch > 1 && s->program->by_sample[k];
     const uint64_t start = s->probe ? now_ns() : 0;
-    i->kind->run(s->program->steps[k].state, f);
+    it_frame part = *f;
+    part.batch = by_sample ? 1 : s->batch;
+    for (uint32_t n = 0; n < s->batch; n += part.batch) {
+        bind_sample(s, i, n);
+        i->kind->run(s->program->steps[k].state, &part);
+    }
     if (s->probe)
-        s->probe(s->probe_user, k, s->out[0], batch_bytes(s, i->out[0]), now_ns() - start);
+        report_step(s, k, now_ns() - start);
 }
 
 intact_status intact_session_run(intact_session *s, const void *const *inputs, uint32_t inputs_len, void *const *outputs,

@@ -17,6 +17,7 @@ struct CMUnitTest {
 #define cmocka_unit_test(f) { #f, f }
 
 #define fail_msg(...) (fprintf(stderr, "%s:%d: ", __FILE__, __LINE__), fprintf(stderr, __VA_ARGS__), fputc('\n', stderr), exit(1))
+#define print_message printf
 #define assert_true(c) ((c) ? (void)0 : fail_msg("not true: %s", #c))
 #define assert_false(c) assert_true(!(c))
 #define assert_null(p) assert_true((p) == NULL)
@@ -25,6 +26,7 @@ struct CMUnitTest {
 #define assert_int_equal(a, b)                                                                                                            \
     ((intmax_t)(a) == (intmax_t)(b) ? (void)0                                                                                             \
                                     : fail_msg("%s is %jd, %s is %jd", #a, (intmax_t)(a), #b, (intmax_t)(b)))
+#define assert_int_not_equal(a, b) ((intmax_t)(a) != (intmax_t)(b) ? (void)0 : fail_msg("%s and %s are %jd", #a, #b, (intmax_t)(b)))
 #define assert_string_equal(a, b) (strcmp(a, b) == 0 ? (void)0 : fail_msg("\"%s\" is not \"%s\"", a, b))
 #define assert_memory_equal(a, b, n) assert_true(memcmp(a, b, n) == 0)
 

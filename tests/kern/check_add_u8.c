@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_add_u8: all pairs of codes at once, tails, in place, multipliers of either sign and every shift. */
+/* check_add_u8: all pairs of codes at once, tails, in place, multipliers of either sign and every shift, the ends of 16-bit digits. */
 #include "check.h"
 
-static int one(const it_kern *ref, const it_kern *level, size_t n, bool all_pairs, const it_add_consts *k, bool in_place, it_rng *r)
+/* in_place: 1: of a, 2: of b */
+static int one(const it_kern *ref, const it_kern *level, size_t n, bool all_pairs, const it_add_consts *k, int in_place, it_rng *r)
 {
     check_fence a = check_fence_new(n, 1, true), b = check_fence_new(n, 1, it_rng_below(r, 2)), want = check_fence_new(n, 1, true);
     check_fence have = check_fence_new(n, 1, true);
@@ -13,8 +14,8 @@ static int one(const it_kern *ref, const it_kern *level, size_t n, bool all_pair
         b.data[i] = (uint8_t)(i >> 8);
     }
     ref->add_u8(a.data, b.data, want.data, n, k);
-    memcpy(have.data, a.data, n);
-    level->add_u8(in_place ? have.data : a.data, b.data, have.data, n, k);
+    memcpy(have.data, in_place == 2 ? b.data : a.data, n);
+    level->add_u8(in_place == 1 ? have.data : a.data, in_place == 2 ? have.data : b.data, have.data, n, k);
     int bad = memcmp(want.data, have.data, n) != 0 || !check_fence_ok(&have);
     if (bad)
         fprintf(stderr, "add_u8 differs: n %zu z %d %d m %d %d shift %d z_y %d clamp %d..%d\n", n, k->z_a, k->z_b, k->m_a, k->m_b, k->shift,
@@ -46,8 +47,15 @@ int check_add_u8(const it_kern *ref, const it_kern *level, it_rng *r)
                            .z_y = (int32_t)check_pick(r, 0, 255),
                            .lo = (int32_t)check_pick(r, 0, 60),
                            .hi = (int32_t)check_pick(r, 60, 255)};
+        if (i % 16 < 3) { /* the ends of what is done in 16-bit digits */
+            k.z_a = i % 2 ? 255 : 0;
+            k.z_b = i % 3 ? 255 : 0;
+            k.m_a = it_rng_below(r, 2) ? 0x7fff7fff : -INT32_MAX;
+            k.m_b = it_rng_below(r, 2) ? 0x7fff7fff : -INT32_MAX;
+            k.shift = (int32_t)check_pick(r, 25, 33);
+        }
         bool all = i % 8 == 0;
-        bad += one(ref, level, all ? 65536 : check_pick(r, 0, 300), all, &k, i % 3 == 0, r);
+        bad += one(ref, level, all ? 65536 : check_pick(r, 0, 300), all, &k, i % 3, r);
     }
     return bad;
 }

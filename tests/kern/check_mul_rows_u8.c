@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_mul_rows_u8: rows of every length below two vectors and some longer ones, in place, with and without a narrow multiplier. */
+/* check_mul_rows_u8: rows of every length below two vectors and some longer ones, in place, with and without lines. */
 #include "check.h"
-#include "run/kern/narrow.h"
+#include "run/kern/lines.h"
 
 static int one(const it_kern *ref, const it_kern *level, size_t rows, size_t n, const it_mul_consts *k, bool in_place, it_rng *r)
 {
@@ -14,8 +14,8 @@ static int one(const it_kern *ref, const it_kern *level, size_t rows, size_t n, 
     level->mul_rows_u8(in_place ? have.data : a.data, b.data, have.data, rows, n, k);
     int bad = memcmp(want.data, have.data, rows * n) != 0 || !check_fence_ok(&have);
     if (bad)
-        fprintf(stderr, "mul_rows_u8 differs: %zu x %zu z %d %d m %d shift %d narrow %d %d z_y %d clamp %d..%d\n", rows, n, k->z_a, k->z_b,
-                k->mult, k->shift, k->mult_narrow, k->shift_narrow, k->z_y, k->lo, k->hi);
+        fprintf(stderr, "mul_rows_u8 differs: %zu x %zu z %d %d m %d shift %d lines %d z_y %d clamp %d..%d\n", rows, n, k->z_a, k->z_b,
+                k->mult, k->shift, k->lines != NULL, k->z_y, k->lo, k->hi);
     check_fence_free(&a);
     check_fence_free(&b);
     check_fence_free(&want);
@@ -26,7 +26,8 @@ static int one(const it_kern *ref, const it_kern *level, size_t rows, size_t n, 
 int check_mul_rows_u8(const it_kern *ref, const it_kern *level, it_rng *r)
 {
     static const uint32_t lengths[] = { 16, 24, 32, 64, 72, 96, 144, 240, 256, 480, 1152 };
-    int bad = 0, narrow = 0;
+    it_lines lines;
+    int bad = 0, with_lines = 0;
     for (int i = 0; i < 600 && bad < 10; i++) {
         it_mul_consts k = { .z_a = (int32_t)check_pick(r, 0, 255),
                             .z_b = (int32_t)check_pick(r, 0, 255),
@@ -35,13 +36,15 @@ int check_mul_rows_u8(const it_kern *ref, const it_kern *level, it_rng *r)
                             .z_y = (int32_t)check_pick(r, 0, 255),
                             .lo = (int32_t)(i % 2 ? check_pick(r, 0, 60) : 0),
                             .hi = (int32_t)(i % 2 ? check_pick(r, 60, 255) : 255) };
-        if (i % 5 != 0 && k.shift >= IT_NARROW_FROM && k.shift <= IT_NARROW_TO)
-            k.mult_narrow = it_narrow_mult(k.mult, k.shift, 65025, k.lo - k.z_y, k.hi - k.z_y, &k.shift_narrow);
-        narrow += k.mult_narrow != 0;
+        if (i % 9 == 0)
+            k.mult = i % 2 ? -k.mult : i % 4 ? 0 : INT32_MAX;
+        if (i % 5 != 0 && it_lines_find(&k, &lines))
+            k.lines = &lines;
+        with_lines += k.lines != NULL;
         uint32_t n = i % 3 ? check_pick(r, 1, 130) : lengths[it_rng_below(r, IT_LEN(lengths))];
         bad += one(ref, level, check_pick(r, 1, 70), n, &k, i % 3 == 0, r);
     }
-    if (narrow < 300)
-        fprintf(stderr, "mul_rows_u8: only %d of 600 multipliers became narrow\n", narrow);
-    return bad + (narrow < 300);
+    if (with_lines < 300)
+        fprintf(stderr, "mul_rows_u8: only %d of 600 multipliers had lines\n", with_lines);
+    return bad + (with_lines < 300);
 }

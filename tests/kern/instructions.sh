@@ -16,8 +16,9 @@ arithmetic+='|\bv?cvt[a-z0-9]*(ps|pd|ss|sd|ph|sh)[a-z0-9]*\b|\bvfn?m(add|sub)[a-
 arithmetic+='|\bf(add|sub|mul|div|ild|ist|istp|sqrt|chs|abs|com|ucom)[a-z]*\b'
 beyond_avx2='\b(shlx|shrx|sarx|rorx|andn|bextr|bls[ir]|blsmsk|bzhi|mulx|pdep|pext|lzcnt|popcnt)[lq]?\b'
 beyond_avx2+='|\bvfn?m(add|sub)|%zmm|%k[0-7]\b|%[xy]mm(1[6-9]|[23][0-9])'
-beyond_512='\bvperm(b|i2b|t2b)\b|\bvpmultishift|\bvp(compress|expand)[bw]\b|\bvpsh(l|r)d|\bvpopcnt|\bvpmadd52'
-beyond_512+='|bf16|\bv?gf2p8|\bv?aes|\bv?pclmul|\bvpconflict|\bvplzcnt|\bvp2intersect'
+beyond_vbmi='\bvp(compress|expand)[bw]\b|\bvpsh(l|r)d|\bvpopcnt|\bvpmadd52'
+beyond_vbmi+='|bf16|\bv?gf2p8|\bv?aes|\bv?pclmul|\bvpconflict|\bvplzcnt|\bvp2intersect'
+beyond_512="$beyond_vbmi|\bvperm(b|i2b|t2b)\b|\bvpmultishift"
 evex='^ *[0-9a-f]+:[[:space:]]+62 '
 
 for object in $objects; do
@@ -27,6 +28,7 @@ for object in $objects; do
     case $name in
     *_avx2.c.o) found=$(echo "$code" | grep -E "$beyond_avx2|\bvpdp") && complain "$name: beyond AVX2" "$found" ;;
     *_avxvnni.c.o) found=$(echo "$code" | grep -E "$beyond_avx2") && complain "$name: beyond AVX-VNNI" "$found" ;;
+    *_avx512vbmi.c.o) found=$(echo "$code" | grep -E "$beyond_vbmi") && complain "$name: beyond AVX512 VBMI" "$found" ;;
     *_avx512vnni.c.o) found=$(echo "$code" | grep -E "$beyond_512") && complain "$name: beyond AVX512 F, BW, VL, DQ and VNNI" "$found" ;;
     esac
     case $name in

@@ -144,7 +144,8 @@ static uint32_t small_conv(it_prog *p, it_rng *r, const char *name, uint32_t x, 
                        .mult = w.mult,
                        .shift = w.shift,
                        .lo = 20,
-                       .hi = 255 };
+                       .hi = 255,
+                       IT_NO_LEVELS };
     net_emit(p, depthwise ? &it_instr_dwconv : &it_instr_conv, name, &x, 1, y, &a);
     return y;
 }
@@ -158,7 +159,7 @@ static uint32_t small_head(it_prog *p, it_rng *r, uint32_t x)
     net_emit(p, &it_instr_avgpool, "pool", &x, 1, pooled, &pool);
     net_mac w = net_random_mac(p, r, INTACT_S16, INTACT_S16, NET_SMALL_OUT, 16, false, false);
     uint32_t scores = NET_TENSOR(p, "scores", INTACT_S16, 0, 1, NET_SMALL_OUT);
-    it_dense_args d = { .weight = w.weight, .bias = w.bias, .mult = w.mult, .shift = w.shift, .lo = -32767, .hi = 32767 };
+    it_dense_args d = { .weight = w.weight, .bias = w.bias, .mult = w.mult, .shift = w.shift, .lo = -32767, .hi = 32767, IT_NO_LEVELS };
     net_emit(p, &it_instr_dense, "fc", &pooled, 1, scores, &d);
     int32_t e[64];
     for (int k = 0; k < 64; k++)

@@ -79,8 +79,9 @@ static void check_layer(const layer *l, it_rng *r)
                        k.shift,
                        l->y == INTACT_U8 ? random_between(r, 0, 40) : -30000,
                        l->y == INTACT_U8 ? random_between(r, 200, 255) : 32767,
-                       l->acc64 };
-    it_dense_args d = { k.weight, k.bias, k.mult, k.shift, a.lo, a.hi, a.acc64 };
+                       l->acc64,
+                       IT_NO_LEVELS };
+    it_dense_args d = { k.weight, k.bias, k.mult, k.shift, a.lo, a.hi, a.acc64, IT_NO_LEVELS };
     net_emit(&p,
              l->dense       ? &it_instr_dense
              : l->depthwise ? &it_instr_dwconv
@@ -162,7 +163,7 @@ static void accumulators_are_proved(void **state)
         int32_t bias = -(int32_t)((INT64_C(1) << 31) - 1 - sum) - over, m = 1 << 30, s = 54;
         uint32_t x = NET_TENSOR(&p, "x", INTACT_U8, 0, 1, K), y = NET_TENSOR(&p, "y", INTACT_U8, 200, 1, 1);
         it_dense_args d = { net_const(&p, INTACT_S8, K, w), net_const(&p, INTACT_S32, 1, &bias), net_const(&p, INTACT_S32, 1, &m),
-                            net_const(&p, INTACT_S32, 1, &s), 0, 255, 0 };
+                            net_const(&p, INTACT_S32, 1, &s), 0, 255, 0, IT_NO_LEVELS };
         net_emit(&p, &it_instr_dense, "edge", &x, 1, y, &d);
         net_ports(&p, &x, 1, &y, 1);
         intact_error e;

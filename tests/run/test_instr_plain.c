@@ -265,9 +265,13 @@ static void pad_is_right(void **state)
         uint32_t mode = (uint32_t)seed % 3, rank = 2 + (uint32_t)seed / 3 % 3, dx[4] = { 1, 4, 5, 6 }, dy[4] = { 1 }, before[3] = { 0 },
                  after[3] = { 0 };
         for (uint32_t k = 1; k < rank; k++) {
-            before[k - 1] = k == 3 && seed % 2 ? 0 : (uint32_t)random_between(&b.r, 0, 3);
-            after[k - 1] = k == 3 && seed % 2 ? 0 : (uint32_t)random_between(&b.r, 0, 3);
+            before[k - 1] = k == 3 && seed % 4 == 1 ? 0 : (uint32_t)random_between(&b.r, 0, 3);
+            after[k - 1] = k == 3 && seed % 4 == 1 ? 0 : (uint32_t)random_between(&b.r, 0, 3);
             dy[k] = dx[k] + before[k - 1] + after[k - 1];
+        }
+        for (uint32_t k = 1; k < rank - 1 && seed % 4 == 3; k++) { /* the last dimension alone */
+            before[k - 1] = after[k - 1] = 0;
+            dy[k] = dx[k];
         }
         intact_type t = types[seed / 2 % 2];
         int32_t z = some_zero(&b, t);
@@ -302,6 +306,10 @@ static void copy_is_right(void **state)
         { 4, { 1, 2, 3, 40 }, { 1, 1, 1, 2, 3, 40, 0, 0, 0, 480, 80, 1, 40 } },     /* strided slice, whole pixels */
         { 4, { 1, 2, 2, 7 }, { 1, 1, 1, 2, 2, 7, 7, 7, 7, 0, 40, 0, 13 } },         /* broadcast */
         { 2, { 1, 720 }, { 2, 2, 3, 3, 4, 5, 600, 240, 80, 12, 3, 2, 1 } },         /* all six dimensions */
+        { 4, { 1, 5, 6, 40 }, { 1, 1, 1, 30, 20, 2, 0, 0, 0, 40, 1, 20, 0 } },      /* channels shuffled */
+        { 4, { 1, 5, 3, 36 }, { 1, 1, 5, 3, 18, 2, 0, 0, 240, 80, 1, 18, 4 } },     /* some of them, of every second pixel */
+        { 4, { 1, 5, 6, 10 }, { 1, 1, 1, 5, 6, 10, 0, 0, 0, 240, 40, 1, 30 } },     /* channels split off */
+        { 4, { 1, 1, 8, 70 }, { 1, 1, 1, 8, 35, 2, 0, 0, 0, 140, 1, 70, 3 } },      /* longer pairs */
     };
     (void)state;
     for (uint64_t seed = 0; seed < 3 * IT_LEN(cases); seed++) {

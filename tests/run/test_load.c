@@ -43,7 +43,7 @@ static void round_trip(void **state)
     assert_int_equal(it_itm_write(&p, path, &bytes, NULL), INTACT_OK);
     intact_program *g;
     intact_error e = { 0 };
-    if (intact_program_load(path, NULL, &g, &e) != INTACT_OK)
+    if (intact_program_load(path, &(intact_load_options){ .separate = 1 }, &g, &e) != INTACT_OK)
         fail_msg("%s: %s", e.where, e.message);
     intact_program_info info;
     intact_program_get_info(g, &info);

@@ -99,9 +99,9 @@ static void build(it_prog *p, const layer *l, bool packed)
     uint32_t weight = packed ? packed_const(p, l) : net_const(p, INTACT_S8, l->rows * l->per, l->bytes);
     uint32_t bias = net_const(p, INTACT_S32, l->rows, l->consts), mult = net_const(p, INTACT_S32, l->rows, l->consts + l->rows);
     uint32_t shift = net_const(p, INTACT_S32, l->rows, l->consts + 2 * l->rows);
-    it_dense_args d = { weight, bias, mult, shift, l->lo, l->hi, s->acc64 };
+    it_dense_args d = { weight, bias, mult, shift, l->lo, l->hi, s->acc64, IT_NO_LEVELS };
     it_conv_args a = { s->group, s->k, s->k, s->stride, s->stride, 1, 1, s->pad, s->pad, s->pad, s->pad, weight, bias, mult, shift, l->lo,
-                       l->hi, s->acc64 };
+                       l->hi, s->acc64, IT_NO_LEVELS };
     net_emit(p, s->kind, "layer", &x, 1, y, s->kind == &it_instr_dense ? (void *)&d : (void *)&a);
     net_ports(p, &x, 1, &y, 1);
 }
@@ -235,7 +235,7 @@ static void accumulators_are_proved(void **state)
         uint32_t t = net_const(&p, INTACT_S8, 4, table);
         uint32_t x = NET_TENSOR(&p, "x", INTACT_U8, 0, 1, K), y = NET_TENSOR(&p, "y", INTACT_U8, 200, 1, 1);
         it_dense_args d = { net_const(&p, INTACT_S8, ROW, codes), net_const(&p, INTACT_S32, 1, &bias), net_const(&p, INTACT_S32, 1, &m),
-                            net_const(&p, INTACT_S32, 1, &s), 0, 255, 0 };
+                            net_const(&p, INTACT_S32, 1, &s), 0, 255, 0, IT_NO_LEVELS };
         it_pconst *w = &p.consts.items[d.weight];
         w->len = K;
         w->bits = 2;

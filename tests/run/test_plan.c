@@ -43,7 +43,7 @@ static void random_lifetimes(void **state)
         peaks += check_plan(s, len);
         bounds += it_plan_bound(s, len);
     }
-    assert_true(peaks * 100 <= bounds * 103); /* measured: 1.3 % above the bound, which is not always reachable */
+    assert_true(peaks * 1000 <= bounds * 1006); /* measured: 0.3 % above the bound, which is not always reachable */
 }
 
 static void chain_takes_two_buffers(void **state)

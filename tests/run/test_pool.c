@@ -31,10 +31,10 @@ static void visit(void *user, uint32_t begin, uint32_t end, uint32_t thread)
     atomic_fetch_sub(&l->busy[thread], 1);
 }
 
-static void check_loop(it_pool *p, uint32_t n, uint32_t chunk)
+static void check_one(it_pool *p, uint32_t n, uint32_t chunk, bool even)
 {
     loop l = { .seen = calloc(n + 1, 1), .threads = it_pool_threads(p) };
-    it_pool_for(p, n, chunk, visit, &l);
+    (even ? it_pool_for_even : it_pool_for)(p, n, chunk, visit, &l);
     uint64_t sum = 0;
     for (uint32_t k = 0; k < 64; k++)
         sum += l.sum[k];
@@ -43,6 +43,12 @@ static void check_loop(it_pool *p, uint32_t n, uint32_t chunk)
     for (uint32_t k = 0; k < n; k++)
         assert_int_equal(l.seen[k], 1);
     free(l.seen);
+}
+
+static void check_loop(it_pool *p, uint32_t n, uint32_t chunk)
+{
+    check_one(p, n, chunk, false);
+    check_one(p, n, chunk, true);
 }
 
 static void every_unit_once(void **state)
@@ -70,6 +76,56 @@ static void quick_and_slow_succession(void **state)
         check_loop(p, (uint32_t)(k % 17), 1);
         if (k % 500 == 0)
             nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL); /* long enough for all to fall asleep */
+    }
+    it_pool_free(p);
+}
+
+static void backwards(void *user, uint32_t count, void (*fn)(void *arg, uint32_t k), void *arg)
+{
+    for (uint32_t k = count + (user ? 1 : 0); k-- > 0;) /* one too many is ignored */
+        fn(arg, k);
+}
+
+static void outside_threads(void **state)
+{
+    (void)state;
+    int extra = 0;
+    for (uint32_t threads = 1; threads <= 9; threads += 4)
+        for (int k = 0; k < 2; k++) {
+            it_pool *p;
+            intact_pool outside = { .threads = threads, .run = backwards, .user = k ? &extra : NULL };
+            assert_int_equal(it_pool_outside(NULL, &outside, &p, NULL), INTACT_OK);
+            assert_int_equal(it_pool_threads(p), threads);
+            for (uint32_t n = 0; n < 40; n++)
+                for (uint32_t chunk = 0; chunk < 5; chunk++)
+                    check_loop(p, n, chunk);
+            it_pool_free(p);
+        }
+}
+
+typedef struct huge { atomic_uint_least64_t sum, calls; } huge;
+static void count_units(void *user, uint32_t begin, uint32_t end, uint32_t thread)
+{
+    huge *h = user;
+    (void)thread;
+    atomic_fetch_add(&h->sum, end - begin);
+    atomic_fetch_add(&h->calls, 1);
+}
+
+/* More units than a loop has steps. */
+static void four_billion_units(void **state)
+{
+    (void)state;
+    it_pool *p;
+    assert_int_equal(it_pool_new(NULL, 2, &p, NULL), INTACT_OK);
+    static const uint32_t sizes[] = { UINT32_MAX, UINT32_MAX - 1, 1u << 31, 1u << 24, (1u << 24) - 1, 1000000007 };
+    for (size_t k = 0; k < IT_LEN(sizes); k++) {
+        huge h = { 0 };
+        it_pool_for_even(p, sizes[k], 1, count_units, &h);
+        assert_true(atomic_load(&h.sum) == sizes[k] && atomic_load(&h.calls) < 200);
+        h = (huge){ 0 };
+        it_pool_for(p, sizes[k], 1u << 20, count_units, &h);
+        assert_true(atomic_load(&h.sum) == sizes[k]);
     }
     it_pool_free(p);
 }
@@ -122,7 +178,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_unit_once), cmocka_unit_test(quick_and_slow_succession), cmocka_unit_test(short_lives),
-        cmocka_unit_test(idle_pools_sleep), cmocka_unit_test(refusals),
+        cmocka_unit_test(idle_pools_sleep), cmocka_unit_test(refusals),           cmocka_unit_test(outside_threads),
+        cmocka_unit_test(four_billion_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

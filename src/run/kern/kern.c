@@ -56,6 +56,23 @@ static const it_kern kern_avx512vnni = {
 #include "run/kern/x86/avx512vnni_list.h"
 #undef KERN
 };
+
+static const it_kern kern_avx512vbmi = {
+    .cpu = INTACT_CPU_AVX512VBMI,
+    .parent = &kern_avx512vnni,
+#define KERN(name, type) .name = &it_kern_##name##_ref,
+#include "run/kern/kern_list.h"
+#undef KERN
+#define KERN(name, type) .name = &it_kern_##name##_avx2,
+#include "run/kern/x86/avx2_list.h"
+#undef KERN
+#define KERN(name, type) .name = &it_kern_##name##_avx512vnni,
+#include "run/kern/x86/avx512vnni_list.h"
+#undef KERN
+#define KERN(name, type) .name = &it_kern_##name##_avx512vbmi,
+#include "run/kern/x86/avx512vbmi_list.h"
+#undef KERN
+};
 #endif
 
 #ifdef IT_KERN_ARM
@@ -91,6 +108,7 @@ static const it_kern *const kern_tables[INTACT_CPU_COUNT] = {
     [INTACT_CPU_AVX2] = &kern_avx2,
     [INTACT_CPU_AVXVNNI] = &kern_avxvnni,
     [INTACT_CPU_AVX512VNNI] = &kern_avx512vnni,
+    [INTACT_CPU_AVX512VBMI] = &kern_avx512vbmi,
 #endif
 #ifdef IT_KERN_ARM
     [INTACT_CPU_NEON] = &kern_neon,

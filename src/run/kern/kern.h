@@ -8,6 +8,10 @@
 #include "base/pool.h"
 #include "run/kern/codes.h"
 
+/* A weight that signed bytes cannot hold: what the weight of output channel `out` at tap is more than the byte there, -128..127 and not 0.
+** tap: index into that channel's canonical weights, (KH,KW,I/group) or, depthwise, (KH,KW). */
+typedef struct it_fix { uint32_t out, tap; int32_t add; } it_fix;
+
 /* A convolution, depthwise convolution (group == in_c == out_c) or dense layer (all of h, w, k, stride, dil 1, pad 0) of one sample. */
 typedef struct it_conv_geom {
     uint32_t in_h, in_w, in_c, out_h, out_w, out_c;
@@ -15,11 +19,36 @@ typedef struct it_conv_geom {
     int32_t in_zero; /* what padding reads */
     uint32_t in_pitch, out_pitch; /* elements from a pixel of x, of y, to the next (others' lie between); 0: in_c, out_c */
     uint32_t other_pitch;         /* the same of it_conv_io.other; 0: out_c */
+    const it_fix *fixes;          /* ascending by out, then by tap, none twice; outlive the packed layer */
+    uint32_t fixes_len;
 } it_conv_geom;
 
 static inline size_t it_conv_in_pitch(const it_conv_geom *g) { return g->in_pitch ? g->in_pitch : g->in_c; }
 static inline size_t it_conv_out_pitch(const it_conv_geom *g) { return g->out_pitch ? g->out_pitch : g->out_c; }
 static inline size_t it_conv_other_pitch(const it_conv_geom *g) { return g->other_pitch ? g->other_pitch : g->out_c; }
+
+/* The first fix of channel out or of one behind it. */
+static inline uint32_t it_fix_first(const it_conv_geom *g, size_t out)
+{
+    uint32_t lo = 0, hi = g->fixes_len;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (g->fixes[mid].out < out)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* Sum of |add| over the fixes of channel out. */
+static inline uint64_t it_fix_sum(const it_conv_geom *g, size_t out)
+{
+    uint64_t sum = 0;
+    for (uint32_t k = it_fix_first(g, out); k < g->fixes_len && g->fixes[k].out == out; k++)
+        sum += (uint64_t)(g->fixes[k].add < 0 ? -g->fixes[k].add : g->fixes[k].add);
+    return sum;
+}
 
 typedef struct it_add_consts { int32_t z_a, z_b, m_a, m_b, shift, z_y, lo, hi; } it_add_consts;
 enum { IT_LEVELS_MAX = 16 };
@@ -70,7 +99,7 @@ typedef struct it_kern_conv {
 } it_kern_conv;
 
 /* A dense layer whose weights stay codes in memory and become signed bytes in registers; as it_kern_conv but for pack. Only u8 inputs and
-** 32-bit accumulators, no pitches, plain epilogues: the caller decodes the others' weights while packing. */
+** 32-bit accumulators, no pitches, no fixes, plain epilogues: the caller decodes the others' weights while packing. */
 typedef struct it_kern_codes {
     const char *name;
     size_t (*packed_bytes)(const it_conv_geom *g, const it_codes *w);
@@ -81,11 +110,12 @@ typedef struct it_kern_codes {
                 uint32_t unit_end, void *scratch);
 } it_kern_codes;
 
-/* Elementwise kernels over n elements; y may be x (or a). */
+/* Elementwise kernels over n elements; y may be x (or a, or b). */
 typedef void it_fn_add_u8(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n, const it_add_consts *k);
+typedef struct it_lines it_lines;
 typedef struct it_mul_consts {
     int32_t z_a, z_b, mult, shift, z_y, lo, hi;
-    int32_t mult_narrow, shift_narrow; /* narrow.h, for products of two codes; mult_narrow 0: there is none */
+    const it_lines *lines; /* lines.h, for mul_rows; NULL: there are none */
 } it_mul_consts;
 typedef void it_fn_mul_u8(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n, const it_mul_consts *k);
 /* Every row of n elements of a times the one of b; y may be a. */
@@ -99,6 +129,23 @@ typedef void it_fn_sum_u8(const uint8_t *x, int32_t *acc, size_t n);
 typedef void it_fn_sum_rows_u8(const uint8_t *x, size_t pitch, size_t rows, int32_t *acc, size_t n);
 /* y[o * n + i] = max over k < taps of x[o * step + k * tap_step + i] */
 typedef void it_fn_max_taps_u8(const uint8_t *x, size_t step, size_t tap_step, uint32_t taps, uint8_t *y, size_t outs, size_t n);
+/* Rows of n bytes, x_pitch apart in x and y_pitch in y, to y; x and y do not overlap. */
+typedef void it_fn_copy_rows_u8(const uint8_t *x, ptrdiff_t x_pitch, uint8_t *y, ptrdiff_t y_pitch, size_t rows, size_t n);
+/* y[r * 2 * n + 2 * i] = x[r * x_pitch + i], y[r * 2 * n + 2 * i + 1] = x[r * x_pitch + step + i] for i < n; x and y do not overlap. */
+typedef void it_fn_interleave_u8(const uint8_t *x, ptrdiff_t step, ptrdiff_t x_pitch, uint8_t *y, size_t rows, size_t n);
+/* y[i] = requant(x[i] - z_x); y is U8 or S16, |x[i] - z_x| < 2^31. */
+typedef struct it_requant_consts { int32_t z_x, mult, shift, z_y, lo, hi; intact_type y; } it_requant_consts;
+typedef void it_fn_requant_s32(const int32_t *x, void *y, size_t n, const it_requant_consts *k);
+/* Steps of n channels side by side: channel c passes step k < len where x > over[k * pitch + c]. */
+typedef struct it_steps {
+    const int16_t *over;
+    size_t pitch;
+    uint32_t len; /* 1 to IT_LEVELS_MAX - 1 */
+    uint8_t levels[IT_LEVELS_MAX];
+} it_steps;
+/* Every row of n channels: y[i] = levels[how many steps x[i] passes]; y may be x where that is u8. */
+typedef void it_fn_threshold_u8(const uint8_t *x, uint8_t *y, size_t rows, size_t n, const it_steps *k);
+typedef void it_fn_threshold_s16(const int16_t *x, uint8_t *y, size_t rows, size_t n, const it_steps *k);
 
 /* For timing: multiply-accumulates on registers alone, the way the level's convolutions do them, as fast as it can. Returns how many:
 ** turns times what a turn of this version has. */

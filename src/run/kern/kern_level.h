@@ -26,6 +26,9 @@
 #define KERN(name, type) extern type it_kern_##name##_avx512vnni;
 #include "run/kern/x86/avx512vnni_list.h"
 #undef KERN
+#define KERN(name, type) extern type it_kern_##name##_avx512vbmi;
+#include "run/kern/x86/avx512vbmi_list.h"
+#undef KERN
 #endif
 
 #ifdef IT_KERN_ARM

@@ -31,6 +31,6 @@ static const tile_level level = { .lanes = 8, .lane_bytes = 2, .granule = 1, .x_
                                   .tiles = tiles };
 TILE_KERN(u8, level)
 
-const it_kern_conv it_kern_conv_u8_neon = { "conv_u8_neon_6x16", conv_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes, u8_run };
-const it_kern_conv it_kern_dense_u8_neon = { "dense_u8_neon_6x16", dense_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,
+const it_kern_conv it_kern_conv_u8_neon = { "conv_u8_neon_6x16", u8_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes, u8_run };
+const it_kern_conv it_kern_dense_u8_neon = { "dense_u8_neon_6x16", u8_dense_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,
                                              u8_run };

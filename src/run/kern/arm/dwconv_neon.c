@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dwconv_neon: u8 depthwise convolution with smlal, inputs and weights widened to s16.
 **
-** A block is eight channels. As packed: epi_mode (16 bytes) | bias, mult, shift: 8 x s32 each | weights: taps x 8 x s16.
-** A unit is a slab of blocks over a band of rows. Scratch is a ring of the input rows that one output row needs, s16, (columns, slab) with
-** the padding in place; going down a band, only new rows enter. Four output pixels are worked on together; the ring's rows are wide
-** enough for the last four to lie beyond the picture. */
+** A block is eight channels. As packed: epi_mode (16 bytes) | bias, then mult, shift or each threshold: 8 x s32 each | weights: taps x
+** 8 x s16. A unit is a slab of blocks over a band of rows. Scratch is a ring of the input rows that one output row needs, s16, (columns,
+** slab) with the padding in place; going down a band, only new rows enter. With add or lut an output row of the slab is made behind the
+** ring first, and the summands lie there. Four output pixels are worked on together; the ring's rows are wide enough for the last four to
+** lie beyond the picture. */
 #include "run/kern/arm/arm.h"
 
 enum {
@@ -17,17 +18,19 @@ enum {
 
 typedef struct dw_head {
     int32_t mode, unused[3];
-    int32_t bias[DW_BLOCK], mult[DW_BLOCK], shift[DW_BLOCK];
+    int32_t bias[DW_BLOCK], consts[][DW_BLOCK]; /* epi_words() - 1 of them */
 } dw_head;
 
 typedef struct dw_plan {
     uint32_t blocks, slabs, band_rows, bands, span /* rows of the ring */;
     size_t columns, px_bytes, row_bytes, block_bytes;
+    size_t w_at; /* bytes of a block before its weights */
 } dw_plan;
 
 static uint32_t dw_ceil(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 
-static dw_plan dw_plan_of(const it_conv_geom *g)
+/* e may be NULL where packed weights are not looked at. */
+static dw_plan dw_plan_of(const it_conv_geom *g, const it_epi *e)
 {
     dw_plan p = { .blocks = dw_ceil(g->in_c, DW_BLOCK) };
     p.slabs = dw_ceil(p.blocks, DW_SLAB);
@@ -38,53 +41,59 @@ static dw_plan dw_plan_of(const it_conv_geom *g)
     p.columns = ((size_t)dw_ceil(g->out_w, DW_PX) * DW_PX - 1) * g->stride_w + (size_t)(g->kw - 1) * g->dil_w + 1;
     p.px_bytes = (p.slabs == 1 ? p.blocks : DW_SLAB) * (size_t)DW_BLOCK * 2;
     p.row_bytes = p.columns * p.px_bytes;
-    p.block_bytes = sizeof(dw_head) + (size_t)g->kh * g->kw * DW_BLOCK * 2;
+    p.w_at = offsetof(dw_head, consts) + (e ? epi_words(e) - 1 : 0) * DW_BLOCK * sizeof(int32_t);
+    p.block_bytes = p.w_at + (size_t)g->kh * g->kw * DW_BLOCK * 2;
     return p;
 }
 
 static bool dw_can(const it_conv_geom *g, const it_epi *e)
 {
-    return g->in_c == g->out_c && !e->acc64 && it_epi_plain(e) && g->kh <= DW_KH_MAX && !g->in_pitch && !g->out_pitch;
+    return g->in_c == g->out_c && !e->acc64 && g->kh <= DW_KH_MAX;
 }
 
 static size_t dw_packed_bytes(const it_conv_geom *g, const it_epi *e)
 {
-    (void)e;
-    dw_plan p = dw_plan_of(g);
+    dw_plan p = dw_plan_of(g, e);
     return p.blocks * p.block_bytes;
 }
 
 static uint32_t dw_units(const it_conv_geom *g, uint32_t batch)
 {
-    dw_plan p = dw_plan_of(g);
+    dw_plan p = dw_plan_of(g, NULL);
     return batch * p.bands * p.slabs;
 }
 
 static size_t dw_scratch_bytes(const it_conv_geom *g)
 {
-    dw_plan p = dw_plan_of(g);
-    return p.span * p.row_bytes;
+    dw_plan p = dw_plan_of(g, NULL);
+    return p.span * p.row_bytes + g->out_w * p.px_bytes; /* px_bytes: two bytes a channel, an output's and a summand's */
 }
 
 static void dw_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst)
 {
-    dw_plan p = dw_plan_of(g);
+    dw_plan p = dw_plan_of(g, e);
     memset(dst, 0, p.blocks * p.block_bytes);
     for (uint32_t b = 0; b < p.blocks; b++) {
         dw_head *h = (dw_head *)((uint8_t *)dst + b * p.block_bytes);
-        int16_t *to = (int16_t *)(h + 1);
+        int16_t *to = (int16_t *)((uint8_t *)h + p.w_at);
         uint32_t first = b * DW_BLOCK, n = g->in_c - first < DW_BLOCK ? g->in_c - first : DW_BLOCK;
-        epi_mode mode = EPI_HIGH;
-        for (uint32_t c = first; c < first + n; c++)
+        epi_mode mode = e->levels_len ? EPI_LEVELS : EPI_HIGH;
+        for (uint32_t c = first; c < first + n && mode == EPI_HIGH; c++)
             if (epi_mode_of(e->mult[c], e->shift[c]) == EPI_FULL)
                 mode = EPI_FULL;
         h->mode = (int32_t)mode;
         for (uint32_t i = 0; i < n; i++) {
             h->bias[i] = e->bias[first + i];
-            h->mult[i] = e->mult[first + i];
-            h->shift[i] = epi_shift(mode, e->mult[first + i], e->shift[first + i]);
+            for (uint32_t k = 0; k + 1 < e->levels_len; k++)
+                h->consts[k][i] = e->thresholds[(first + i) * (e->levels_len - 1) + k];
+            if (mode != EPI_LEVELS) {
+                h->consts[0][i] = e->mult[first + i];
+                h->consts[1][i] = epi_shift(mode, e->mult[first + i], e->shift[first + i]);
+            }
             for (size_t k = 0; k < (size_t)g->kh * g->kw; k++)
                 to[k * DW_BLOCK + i] = w[k * g->in_c + first + i];
+            for (uint32_t k = it_fix_first(g, first + i); k < g->fixes_len && g->fixes[k].out == first + i; k++)
+                to[(size_t)g->fixes[k].tap * DW_BLOCK + i] += (int16_t)g->fixes[k].add;
         }
     }
 }
@@ -93,6 +102,7 @@ static void dw_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, voi
 typedef struct dw_row {
     const uint8_t *rows[DW_KH_MAX]; /* the block's channels of the first column under each kernel row */
     const dw_head *head;
+    const int16_t *w;
     uint32_t kh, kw, n /* channels that exist */, out_w;
     size_t tap_step, px_step; /* bytes from one column under the kernel (one output pixel) to the next */
     uint8_t *y;
@@ -127,7 +137,9 @@ static inline int16x8_t load16(const void *p) { return vld1q_s16(p); }
     }
 
 #define SUM_STORE(i)                                                                                                                      \
-    if (ow + (i) < r->out_w)                                                                                                              \
+    if (ow + (i) < r->out_w && mode == EPI_LEVELS)                                                                                        \
+        store_bytes(y + (i) * r->y_step, epi_levels(a##i, z##i, h->consts[0], h->consts[0] + 4, DW_BLOCK, steps, table), r->n);           \
+    else if (ow + (i) < r->out_w)                                                                                                         \
         store_codes(y + (i) * r->y_step, epi_codes(&k, epi_scale(mode, a##i, m0, s0), epi_scale(mode, z##i, m1, s1)), r->n, wide);
 
 /* kw, stride: constants after inlining; kw 0: any kernel. */
@@ -135,12 +147,15 @@ static inline __attribute__((always_inline)) void row_of(const dw_row *r, const 
                                                          const int kw, const int stride)
 {
     const dw_head *h = r->head;
-    int32x4_t b0 = vld1q_s32(h->bias), b1 = vld1q_s32(h->bias + 4), m0 = vld1q_s32(h->mult), m1 = vld1q_s32(h->mult + 4);
-    int32x4_t s0 = vld1q_s32(h->shift), s1 = vld1q_s32(h->shift + 4);
+    const int32_t *mult = h->consts[0], *shift = mode == EPI_LEVELS ? mult : h->consts[1];
+    int32x4_t b0 = vld1q_s32(h->bias), b1 = vld1q_s32(h->bias + 4), m0 = vld1q_s32(mult), m1 = vld1q_s32(mult + 4);
+    int32x4_t s0 = vld1q_s32(shift), s1 = vld1q_s32(shift + 4);
+    const uint8x16_t table = mode == EPI_LEVELS ? epi_table(e) : vdupq_n_u8(0);
+    const uint32_t steps = e->levels_len - 1;
     epi_pack k = epi_pack_of(e->zero, e->lo, e->hi);
     uint8_t *y = r->y;
     for (uint32_t ow = 0; ow < r->out_w; ow += DW_PX, y += DW_PX * r->y_step) {
-        const int16_t *w = (const int16_t *)(h + 1);
+        const int16_t *w = r->w;
         SUMS_EACH(SUM_START)
         for (uint32_t kh = 0; kh < r->kh; kh++) {
             const uint8_t *at = r->rows[kh] + ow * r->px_step;
@@ -168,13 +183,21 @@ static void row_3x2(const dw_row *r, const it_epi *e) { row_of(r, e, EPI_HIGH, f
 static void row_5x1(const dw_row *r, const it_epi *e) { row_of(r, e, EPI_HIGH, false, 5, 1); }
 static void row_5x2(const dw_row *r, const it_epi *e) { row_of(r, e, EPI_HIGH, false, 5, 2); }
 static void row_any(const dw_row *r, const it_epi *e) { row_of(r, e, EPI_HIGH, false, 0, 0); }
-static void row_rare(const dw_row *r, const it_epi *e) { row_of(r, e, (epi_mode)r->head->mode, e->out == INTACT_S16, 0, 0); }
+static void row_rare(const dw_row *r, const it_epi *e)
+{
+    row_of(r, e, r->head->mode == EPI_HIGH ? EPI_HIGH : EPI_FULL, e->out == INTACT_S16, 0, 0);
+}
+static void levels_3x1(const dw_row *r, const it_epi *e) { row_of(r, e, EPI_LEVELS, false, 3, 1); }
+static void levels_3x2(const dw_row *r, const it_epi *e) { row_of(r, e, EPI_LEVELS, false, 3, 2); }
+static void levels_any(const dw_row *r, const it_epi *e) { row_of(r, e, EPI_LEVELS, false, 0, 0); }
 
 typedef void dw_row_fn(const dw_row *r, const it_epi *e);
 
 static dw_row_fn *row_fn(const it_conv_geom *g, const it_epi *e, epi_mode mode)
 {
     bool near = g->dil_w == 1 && g->stride_w <= 2;
+    if (mode == EPI_LEVELS)
+        return !near || g->kw != 3 ? levels_any : g->stride_w == 1 ? levels_3x1 : levels_3x2;
     if (mode != EPI_HIGH || e->out == INTACT_S16)
         return row_rare;
     if (near && g->kw == 3)
@@ -208,30 +231,35 @@ static void enter_row(const dw_plan *p, const it_conv_geom *g, const uint8_t *x,
         fill(dst, g->in_zero, p->columns * px);
         return;
     }
-    const uint8_t *src = x + (size_t)ih * g->in_w * g->in_c + c;
+    const size_t pitch = it_conv_in_pitch(g);
+    const uint8_t *src = x + (size_t)ih * g->in_w * pitch + c;
     fill(dst, g->in_zero, left * px);
-    if (n == px && n == g->in_c)
+    if (n == px && n == pitch)
         widen(dst + left * px, src, mid * px);
     else
         for (size_t i = 0; i < mid; i++) /* missing channels stay what they are: no lane of theirs is stored */
-            widen(dst + (left + i) * px, src + i * g->in_c, n);
+            widen(dst + (left + i) * px, src + i * pitch, n);
     fill(dst + (left + mid) * px, g->in_zero, (p->columns - left - mid) * px);
 }
 
-static void dw_unit(const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed, const uint8_t *x, uint8_t *y,
-                    uint32_t unit, uint8_t *ring)
+static void dw_unit(const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed, const it_conv_io *io, uint32_t unit,
+                    uint8_t *ring)
 {
     uint32_t slab = unit % p->slabs, band = unit / p->slabs % p->bands, sample = unit / p->slabs / p->bands, first = slab * DW_SLAB;
     uint32_t last = first + DW_SLAB < p->blocks ? first + DW_SLAB : p->blocks, oh = band * p->band_rows;
     uint32_t oh_end = oh + p->band_rows < g->out_h ? oh + p->band_rows : g->out_h;
     size_t c = (size_t)first * DW_BLOCK, n = (last < p->blocks ? (size_t)last * DW_BLOCK : g->in_c) - c;
-    size_t y_bytes = e->out == INTACT_S16 ? 2 : 1;
+    size_t y_bytes = e->out == INTACT_S16 ? 2 : 1, y_pitch = it_conv_out_pitch(g) * y_bytes, other_pitch = it_conv_other_pitch(g);
+    const bool direct = !e->add && !e->lut;
+    uint8_t *q = ring + p->span * p->row_bytes;
     dw_row r = { .kh = g->kh, .kw = g->kw, .out_w = g->out_w, .tap_step = g->dil_w * p->px_bytes, .px_step = g->stride_w * p->px_bytes,
-                 .y_step = g->out_c * y_bytes };
-    x += (size_t)sample * g->in_h * g->in_w * g->in_c;
+                 .y_step = direct ? y_pitch : n };
+    const uint8_t *x = (const uint8_t *)io->x + (size_t)sample * g->in_h * g->in_w * it_conv_in_pitch(g);
     uint64_t next = 0; /* the first row, counted from -pad_t, that did not enter yet */
     for (; oh < oh_end; oh++) {
         uint64_t top = (uint64_t)oh * g->stride_h;
+        size_t px = ((size_t)sample * g->out_h + oh) * g->out_w;
+        uint8_t *y = (uint8_t *)io->y + px * y_pitch + c * y_bytes;
         for (next = next < top ? top : next; next < top + p->span; next++)
             enter_row(p, g, x, (int64_t)next - g->pad_t, c, n, (int16_t *)(ring + next % p->span * p->row_bytes));
         for (uint32_t b = first; b < last; b++) {
@@ -239,19 +267,23 @@ static void dw_unit(const dw_plan *p, const it_conv_geom *g, const it_epi *e, co
             for (uint32_t kh = 0; kh < g->kh; kh++)
                 r.rows[kh] = ring + (top + kh * g->dil_h) % p->span * p->row_bytes + (at - c) * 2;
             r.head = (const dw_head *)(packed + b * p->block_bytes);
+            r.w = (const int16_t *)(packed + b * p->block_bytes + p->w_at);
             r.n = g->in_c - at < DW_BLOCK ? (uint32_t)(g->in_c - at) : DW_BLOCK;
-            r.y = y + ((((size_t)sample * g->out_h + oh) * g->out_w) * g->out_c + at) * y_bytes;
+            r.y = (direct ? y : q) + (at - c) * y_bytes;
             row_fn(g, e, (epi_mode)r.head->mode)(&r, e);
         }
+        if (!direct)
+            epi_finish(e, q, q + n * g->out_w, g->out_w, n, e->add ? (const uint8_t *)io->other + px * other_pitch + c : NULL, other_pitch,
+                       y, y_pitch);
     }
 }
 
 static void dw_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
                    uint32_t unit_end, void *scratch)
 {
-    dw_plan p = dw_plan_of(g);
+    dw_plan p = dw_plan_of(g, e);
     for (uint32_t u = unit_begin; u < unit_end; u++)
-        dw_unit(&p, g, e, packed, io->x, io->y, u, scratch);
+        dw_unit(&p, g, e, packed, io, u, scratch);
 }
 
 const it_kern_conv it_kern_dwconv_u8_neon = { "dwconv_u8_neon_4x8", dw_can, dw_packed_bytes, dw_pack, dw_units, dw_scratch_bytes, dw_run };

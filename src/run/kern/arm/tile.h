@@ -3,7 +3,7 @@
 **
 ** Output channels of a group are cut into vectors of `lanes`, vectors into panels of at most vec_max. One panel as packed:
 **
-**   epi_mode (64 bytes) | bias, mult, shift: vecs x lanes x s32 each | weights: steps x vecs x lanes x lane_bytes
+**   epi_mode (64 bytes) | bias, then mult, shift or each threshold: vecs x lanes x s32 each | weights: steps x vecs x lanes x lane_bytes
 **
 ** A step multiplies `granule` neighbouring inputs of a pixel with lane_bytes of weights in each lane. Steps cover a run of inputs that
 ** lie together: (KW,C) of one kernel row when columns are not dilated and there is one group, else C of one tap. A run's end is filled
@@ -50,6 +50,7 @@ typedef struct tile_plan {
     size_t run_len;                            /* elements */
     uint32_t in_len, out_len;                  /* channels of a group */
     uint32_t vecs, panels;                     /* of a group */
+    uint32_t words;                            /* 32-bit constants of a channel */
     size_t vec_bytes;                          /* of one vector in a panel */
     bool flat;
     uint32_t band_px;                          /* of a flat band, which runs over all samples */
@@ -70,15 +71,16 @@ static inline void tile_plan_bands(tile_plan *p, const it_conv_geom *g)
     p->rows = (size_t)(p->band_rows - 1) * g->stride_h + (size_t)(g->kh - 1) * g->dil_h + 1;
 }
 
-static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g)
+/* e may be NULL where packed weights are not looked at. */
+static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g, const it_epi *e)
 {
-    tile_plan p = { .in_len = g->in_c / g->group, .out_len = g->out_c / g->group };
+    tile_plan p = { .in_len = g->in_c / g->group, .out_len = g->out_c / g->group, .words = e ? epi_words(e) : 0 };
     bool row_runs = g->group == 1 && g->dil_w == 1;
     p.run_len = row_runs ? (size_t)g->kw * g->in_c : p.in_len;
     p.vecs = tile_ceil(p.out_len, v->lanes);
     p.panels = tile_ceil(p.vecs, v->vec_max);
     p.walk = (tile_walk){ .kh = g->kh, .runs_w = row_runs ? 1 : g->kw, .steps = (uint32_t)((p.run_len + v->granule - 1) / v->granule) };
-    p.vec_bytes = v->lanes * (12 + v->lane_bytes * ((size_t)p.walk.kh * p.walk.runs_w * p.walk.steps));
+    p.vec_bytes = v->lanes * (4 * (size_t)p.words + v->lane_bytes * ((size_t)p.walk.kh * p.walk.runs_w * p.walk.steps));
     p.flat = g->kh == 1 && g->kw == 1 && g->stride_h == 1 && g->stride_w == 1 && g->pad_t == 0 && g->pad_l == 0 && g->in_h == g->out_h &&
              g->in_w == g->out_w;
     p.px_bytes = (size_t)g->in_c * v->x_bytes;
@@ -105,8 +107,7 @@ static size_t panel_at(const tile_plan *p, uint32_t group, uint32_t panel)
 
 static inline size_t tile_packed_bytes(const tile_level *v, const it_conv_geom *g, const it_epi *e)
 {
-    (void)e;
-    tile_plan p = tile_plan_of(v, g);
+    tile_plan p = tile_plan_of(v, g, e);
     return panel_at(&p, g->group, 0);
 }
 
@@ -124,6 +125,15 @@ static inline int32_t pack_lane(const tile_level *v, const tile_plan *p, const i
     return sum;
 }
 
+/* The fixes of channel o, into weights of 16 bits, which hold every sum. */
+static inline void pack_fixes(const tile_level *v, const tile_plan *p, const it_conv_geom *g, size_t o, size_t step_bytes, uint8_t *lane)
+{
+    for (uint32_t k = it_fix_first(g, o); k < g->fixes_len && g->fixes[k].out == o; k++) {
+        size_t tap = g->fixes[k].tap, in_run = tap % p->run_len, step = tap / p->run_len * p->walk.steps + in_run / v->granule;
+        ((int16_t *)(lane + step * step_bytes))[in_run % v->granule] += (int16_t)g->fixes[k].add;
+    }
+}
+
 static inline void pack_panel(const tile_level *v, const tile_plan *p, const it_conv_geom *g, const it_epi *e, const int8_t *w,
                               uint32_t group, uint32_t panel, uint8_t *dst)
 {
@@ -131,24 +141,31 @@ static inline void pack_panel(const tile_level *v, const tile_plan *p, const it_
     uint32_t used = p->out_len - first < lanes ? p->out_len - first : lanes;
     size_t taps = (size_t)g->kh * g->kw * p->in_len, o = (size_t)group * p->out_len + first;
     memset(dst, 0, TILE_HEAD + vecs * p->vec_bytes);
-    int32_t *bias = (int32_t *)(dst + TILE_HEAD), *mult = bias + lanes, *shift = mult + lanes;
-    epi_mode mode = EPI_HIGH;
-    for (uint32_t i = 0; i < used; i++)
+    int32_t *bias = (int32_t *)(dst + TILE_HEAD), *consts = bias + lanes;
+    epi_mode mode = e->levels_len ? EPI_LEVELS : EPI_HIGH;
+    for (uint32_t i = 0; i < used && mode == EPI_HIGH; i++)
         if (epi_mode_of(e->mult[o + i], e->shift[o + i]) == EPI_FULL)
             mode = EPI_FULL;
     *(int32_t *)dst = (int32_t)mode;
     for (uint32_t i = 0; i < used; i++) {
-        uint8_t *lane = (uint8_t *)(shift + lanes) + (size_t)i * v->lane_bytes;
+        uint8_t *lane = (uint8_t *)(bias + (size_t)p->words * lanes) + (size_t)i * v->lane_bytes;
         int32_t sum = pack_lane(v, p, w + (o + i) * taps, (size_t)lanes * v->lane_bytes, lane);
+        if (v->x_bytes == 2)
+            pack_fixes(v, p, g, o + i, (size_t)lanes * v->lane_bytes, lane);
         bias[i] = v->x_bytes == 1 ? (int32_t)((uint32_t)e->bias[o + i] + 128u * (uint32_t)sum) : e->bias[o + i]; /* sums may wrap around */
-        mult[i] = e->mult[o + i];
-        shift[i] = epi_shift(mode, mult[i], e->shift[o + i]);
+        if (mode == EPI_LEVELS) {
+            for (uint32_t k = 0; k + 1 < p->words; k++)
+                consts[(size_t)k * lanes + i] = e->thresholds[(o + i) * (p->words - 1) + k];
+        } else {
+            consts[i] = e->mult[o + i];
+            consts[lanes + i] = epi_shift(mode, e->mult[o + i], e->shift[o + i]);
+        }
     }
 }
 
 static inline void tile_pack(const tile_level *v, const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst)
 {
-    tile_plan p = tile_plan_of(v, g);
+    tile_plan p = tile_plan_of(v, g, e);
     for (uint32_t group = 0; group < g->group; group++)
         for (uint32_t panel = 0; panel < p.panels; panel++)
             pack_panel(v, &p, g, e, w, group, panel, (uint8_t *)dst + panel_at(&p, group, panel));
@@ -156,14 +173,14 @@ static inline void tile_pack(const tile_level *v, const it_conv_geom *g, const i
 
 static inline uint32_t tile_units(const tile_level *v, const it_conv_geom *g, uint32_t batch)
 {
-    tile_plan p = tile_plan_of(v, g);
+    tile_plan p = tile_plan_of(v, g, NULL);
     uint64_t px = (uint64_t)batch * g->out_h * g->out_w;
     return (p.flat ? (uint32_t)((px + p.band_px - 1) / p.band_px) : batch * p.bands) * p.panels * g->group;
 }
 
 static inline size_t tile_scratch_bytes(const tile_level *v, const it_conv_geom *g)
 {
-    tile_plan p = tile_plan_of(v, g);
+    tile_plan p = tile_plan_of(v, g, NULL);
     return (p.flat ? p.band_px * p.px_bytes : p.rows * p.row_bytes) + TILE_SLACK;
 }
 
@@ -176,6 +193,18 @@ static inline void convert(const tile_level *v, uint8_t *dst, const uint8_t *src
     else
         for (size_t i = 0; i < n; i++)
             ((int16_t *)dst)[i] = src[i];
+}
+
+/* n pixels to dense ones. */
+static inline void convert_pixels(const tile_level *v, const tile_plan *p, const it_conv_geom *g, uint8_t *dst, const uint8_t *src,
+                                  size_t n)
+{
+    const size_t pitch = it_conv_in_pitch(g);
+    if (pitch == g->in_c)
+        convert(v, dst, src, n * g->in_c);
+    else
+        for (size_t i = 0; i < n; i++)
+            convert(v, dst + i * p->px_bytes, src + i * pitch, g->in_c);
 }
 
 static inline void fill_zero(const tile_level *v, uint8_t *dst, int32_t zero, size_t n)
@@ -198,7 +227,7 @@ static inline void convert_rows(const tile_level *v, const tile_plan *p, const i
             continue;
         }
         fill_zero(v, dst, g->in_zero, left * c);
-        convert(v, dst + left * p->px_bytes, x + (size_t)ih * g->in_w * c, mid * c);
+        convert_pixels(v, p, g, dst + left * p->px_bytes, x + (size_t)ih * g->in_w * it_conv_in_pitch(g), mid);
         fill_zero(v, dst + (left + mid) * p->px_bytes, g->in_zero, right * c);
     }
 }
@@ -220,7 +249,7 @@ static inline tile_band band_open(const tile_level *v, const tile_plan *p, const
         b.y_px = (size_t)band * p->band_px;
         size_t left = batch * map - b.y_px;
         b.px = b.row_px = left < p->band_px ? (uint32_t)left : p->band_px;
-        convert(v, scratch, x + b.y_px * g->in_c, (size_t)b.px * g->in_c);
+        convert_pixels(v, p, g, scratch, x + b.y_px * it_conv_in_pitch(g), b.px);
         return b;
     }
     uint32_t sample = band / p->bands, oh = band % p->bands * p->band_rows;
@@ -228,22 +257,33 @@ static inline tile_band band_open(const tile_level *v, const tile_plan *p, const
     b.px = rows * g->out_w;
     b.row_px = g->out_w;
     b.y_px = sample * map + (size_t)oh * g->out_w;
-    convert_rows(v, p, g, x + (size_t)sample * g->in_h * g->in_w * g->in_c, (int64_t)oh * g->stride_h - g->pad_t, scratch);
+    convert_rows(v, p, g, x + (size_t)sample * g->in_h * g->in_w * it_conv_in_pitch(g), (int64_t)oh * g->stride_h - g->pad_t, scratch);
     return b;
 }
 
-/* The sums of px pixels to codes, eight channels at a time; the last ones of a panel may be fewer. */
-static inline __attribute__((always_inline)) void epi_pixels(const epi_mode mode, const bool wide, const int32_t *sums, const int32_t *mult,
-                                                             const it_epi *e, uint32_t lanes, uint32_t px, uint8_t *y, size_t y_pixel_bytes,
-                                                             uint32_t channels)
+/* Where the sums of a panel go. */
+typedef struct tile_out {
+    const it_epi *e;
+    const int32_t *consts;    /* behind the biases */
+    uint32_t lanes, channels; /* the last channels of a panel may have fewer lanes */
+    epi_mode mode;
+    uint8_t *y;
+    const uint8_t *other;     /* NULL: no add */
+    size_t y_px_bytes, other_pitch;
+} tile_out;
+
+/* The sums of px pixels to codes, eight channels at a time; y_px_bytes apart. */
+static inline __attribute__((always_inline)) void epi_pixels(const epi_mode mode, const bool wide, const tile_out *o, const int32_t *sums,
+                                                             uint32_t px, uint8_t *y, size_t y_px_bytes)
 {
-    epi_pack k = epi_pack_of(e->zero, e->lo, e->hi);
-    const int32_t *shift = mult + lanes;
-    for (uint32_t c = 0; c < channels; c += 8) {
-        uint32_t second = c + 4 < lanes ? c + 4 : c, n = channels - c < 8 ? channels - c : 8; /* the last vector may stand alone */
+    const uint32_t lanes = o->lanes;
+    const int32_t *mult = o->consts, *shift = mult + lanes;
+    epi_pack k = epi_pack_of(o->e->zero, o->e->lo, o->e->hi);
+    for (uint32_t c = 0; c < o->channels; c += 8) {
+        uint32_t second = c + 4 < lanes ? c + 4 : c, n = o->channels - c < 8 ? o->channels - c : 8; /* the last vector may stand alone */
         int32x4_t m0 = vld1q_s32(mult + c), m1 = vld1q_s32(mult + second), s0 = vld1q_s32(shift + c), s1 = vld1q_s32(shift + second);
         uint8_t *to = y + (wide ? 2 * c : c);
-        for (uint32_t i = 0; i < px; i++, to += y_pixel_bytes) {
+        for (uint32_t i = 0; i < px; i++, to += y_px_bytes) {
             int32x4_t a = epi_scale(mode, vld1q_s32(sums + i * lanes + c), m0, s0);
             int32x4_t b = epi_scale(mode, vld1q_s32(sums + i * lanes + second), m1, s1);
             store_codes(to, epi_codes(&k, a, b), n, wide);
@@ -251,25 +291,54 @@ static inline __attribute__((always_inline)) void epi_pixels(const epi_mode mode
     }
 }
 
-static inline void tile_epi(epi_mode mode, const int32_t *sums, const int32_t *mult, const it_epi *e, uint32_t lanes, uint32_t px,
-                            uint8_t *y, size_t y_pixel_bytes, uint32_t channels)
+static inline void epi_level_pixels(const tile_out *o, const int32_t *sums, uint32_t px, uint8_t *y)
 {
-    if (mode == EPI_HIGH && e->out == INTACT_U8)
-        epi_pixels(EPI_HIGH, false, sums, mult, e, lanes, px, y, y_pixel_bytes, channels);
+    const uint32_t lanes = o->lanes, steps = o->e->levels_len - 1;
+    const uint8x16_t table = epi_table(o->e);
+    for (uint32_t c = 0; c < o->channels; c += 8) {
+        uint32_t second = c + 4 < lanes ? c + 4 : c, n = o->channels - c < 8 ? o->channels - c : 8;
+        for (uint32_t i = 0; i < px; i++) {
+            int32x4_t a = vld1q_s32(sums + i * lanes + c), b = vld1q_s32(sums + i * lanes + second);
+            store_bytes(y + i * o->y_px_bytes + c, epi_levels(a, b, o->consts + c, o->consts + second, lanes, steps, table), n);
+        }
+    }
+}
+
+static inline void tile_epi(const tile_out *o, const int32_t *sums, uint32_t px, uint8_t *y, size_t y_px_bytes)
+{
+    if (o->mode == EPI_LEVELS)
+        epi_level_pixels(o, sums, px, y);
+    else if (o->mode == EPI_HIGH && o->e->out == INTACT_U8)
+        epi_pixels(EPI_HIGH, false, o, sums, px, y, y_px_bytes);
     else
-        epi_pixels(mode, e->out == INTACT_S16, sums, mult, e, lanes, px, y, y_pixel_bytes, channels);
+        epi_pixels(o->mode, o->e->out == INTACT_S16, o, sums, px, y, y_px_bytes);
+}
+
+static inline void tile_flush(tile_out *o, const int32_t *sums, uint32_t px)
+{
+    if (o->e->add || o->e->lut) {
+        uint8_t q[TILE_GROUP * TILE_SUMS_MAX], room[TILE_GROUP * TILE_SUMS_MAX];
+        tile_epi(o, sums, px, q, o->channels);
+        epi_finish(o->e, q, room, px, o->channels, o->other, o->other_pitch, o->y, o->y_px_bytes);
+        o->other = o->other ? o->other + px * o->other_pitch : NULL;
+    } else
+        tile_epi(o, sums, px, o->y, o->y_px_bytes);
+    o->y += px * o->y_px_bytes;
 }
 
 /* All tiles of one panel over one band: as even as can be, so that no tile is nearly empty. */
-static inline void panel_run(const tile_level *v, const tile_plan *p, const it_epi *e, const tile_band *b, const uint8_t *panel,
-                             uint32_t vecs, size_t x_at, uint8_t *y, size_t y_pixel_bytes, uint32_t channels)
+static inline void panel_run(const tile_level *v, const tile_plan *p, const tile_band *b, const uint8_t *panel, uint32_t vecs, size_t x_at,
+                             tile_out *o)
 {
     _Alignas(64) int32_t sums[TILE_GROUP * TILE_SUMS_MAX];
     const uint8_t *px[TILE_PX_MAX];
     uint32_t lanes = vecs * v->lanes, tiles = tile_ceil(b->px, v->px_max[vecs]), least = b->px / tiles, larger = b->px % tiles;
     uint32_t column = 0, waiting = 0;
     const int32_t *bias = (const int32_t *)(panel + TILE_HEAD);
-    const uint8_t *w = (const uint8_t *)(bias + 3 * (size_t)lanes), *row = b->x + x_at, *at = row;
+    const uint8_t *w = (const uint8_t *)(bias + (size_t)p->words * lanes), *row = b->x + x_at, *at = row;
+    o->lanes = lanes;
+    o->consts = bias + lanes;
+    o->mode = (epi_mode) * (const int32_t *)panel;
     for (uint32_t t = 0; t < tiles; t++) {
         uint32_t n = least + (t < larger);
         for (uint32_t i = 0; i < n; i++) {
@@ -283,8 +352,7 @@ static inline void panel_run(const tile_level *v, const tile_plan *p, const it_e
         v->tiles[vecs][n](px, w, bias, &p->walk, sums + (size_t)waiting * lanes);
         waiting += n;
         if (t % TILE_GROUP == TILE_GROUP - 1 || t == tiles - 1) {
-            tile_epi((epi_mode) * (const int32_t *)panel, sums, bias + lanes, e, lanes, waiting, y, y_pixel_bytes, channels);
-            y += waiting * y_pixel_bytes;
+            tile_flush(o, sums, waiting);
             waiting = 0;
         }
     }
@@ -293,26 +361,33 @@ static inline void panel_run(const tile_level *v, const tile_plan *p, const it_e
 static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io,
                             uint32_t unit_begin, uint32_t unit_end, uint8_t *scratch)
 {
-    tile_plan p = tile_plan_of(v, g);
+    tile_plan p = tile_plan_of(v, g, e);
     uint32_t panels = p.panels * g->group, out_bytes = e->out == INTACT_S16 ? 2 : 1;
-    size_t y_pixel_bytes = (size_t)g->out_c * out_bytes;
+    tile_out o = { .e = e, .y_px_bytes = it_conv_out_pitch(g) * out_bytes, .other_pitch = it_conv_other_pitch(g) };
     tile_band b = { 0 };
     for (uint32_t u = unit_begin; u < unit_end; u++) {
         if (u == unit_begin || u % panels == 0)
             b = band_open(v, &p, g, io->x, io->batch, u / panels, scratch);
         uint32_t group = u % panels / p.panels, panel = u % panels % p.panels;
         uint32_t first = panel_first_vec(&p, panel) * v->lanes, vecs = panel_vecs(&p, panel);
-        uint32_t channels = p.out_len - first < vecs * v->lanes ? p.out_len - first : vecs * v->lanes;
-        panel_run(v, &p, e, &b, (const uint8_t *)packed + panel_at(&p, group, panel), vecs, group * p.in_len * (size_t)v->x_bytes,
-                  (uint8_t *)io->y + b.y_px * y_pixel_bytes + ((size_t)group * p.out_len + first) * out_bytes, y_pixel_bytes, channels);
+        size_t channel = (size_t)group * p.out_len + first;
+        o.channels = p.out_len - first < vecs * v->lanes ? p.out_len - first : vecs * v->lanes;
+        o.y = (uint8_t *)io->y + b.y_px * o.y_px_bytes + channel * out_bytes;
+        o.other = e->add ? (const uint8_t *)io->other + b.y_px * o.other_pitch + channel : NULL;
+        panel_run(v, &p, &b, (const uint8_t *)packed + panel_at(&p, group, panel), vecs, group * p.in_len * (size_t)v->x_bytes, &o);
     }
 }
 
-static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64 && it_epi_plain(e) && !g->in_pitch && !g->out_pitch; }
-static bool dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64 && it_epi_plain(e) && !g->in_pitch && !g->out_pitch; }
+/* Weights of 8 bits hold no fixes. */
+static inline bool tile_takes(const tile_level *v, const it_conv_geom *g, const it_epi *e)
+{
+    return g->group > 0 && !e->acc64 && (v->x_bytes == 2 || g->fixes_len == 0);
+}
 
-/* The functions of a kernel at a level, all but can(). */
+/* The functions of a kernel at a level. */
 #define TILE_KERN(kern, level)                                                                                                            \
+    static bool kern##_can(const it_conv_geom *g, const it_epi *e) { return tile_takes(&level, g, e); }                                   \
+    static bool kern##_dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && tile_takes(&level, g, e); } \
     static size_t kern##_packed_bytes(const it_conv_geom *g, const it_epi *e) { return tile_packed_bytes(&level, g, e); }                \
     static void kern##_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { tile_pack(&level, g, e, w, dst); }      \
     static uint32_t kern##_units(const it_conv_geom *g, uint32_t batch) { return tile_units(&level, g, batch); }                         \

@@ -43,6 +43,7 @@ static inline void conv_run(const it_conv_geom *g, const it_epi *e, const void *
                 for (size_t o = (size_t)group * out_len; o < (size_t)(group + 1) * out_len; o++) {
                     const int8_t *w = p.w + o * taps;
                     int64_t acc = elem == 1 ? ref_dot_u8(scratch, w, taps) : ref_dot_s16(scratch, w, taps, e->acc64);
+                    acc += ref_fixes(g, o, scratch, elem);
                     ref_store(g, e, &p, io, (size_t)u * g->out_w + ow, o, p.bias[o] + acc);
                 }
             }

@@ -20,8 +20,9 @@ static inline void dense_run(const it_conv_geom *g, const it_epi *e, const void 
     for (uint32_t u = unit_begin; u < unit_end; u++) {
         size_t n = u / dense_blocks(g), begin = (size_t)(u % dense_blocks(g)) * DENSE_BLOCK;
         for (size_t o = begin; o < begin + DENSE_BLOCK && o < g->out_c; o++) {
-            int64_t acc = elem == 1 ? ref_dot_u8((const uint8_t *)io->x + n * x_pitch, p.w + o * k, k)
-                                    : ref_dot_s16((const int16_t *)io->x + n * x_pitch, p.w + o * k, k, e->acc64);
+            const uint8_t *x = (const uint8_t *)io->x + n * x_pitch * elem;
+            int64_t acc = ref_fixes(g, o, x, elem);
+            acc += elem == 1 ? ref_dot_u8(x, p.w + o * k, k) : ref_dot_s16((const int16_t *)(const void *)x, p.w + o * k, k, e->acc64);
             ref_store(g, e, &p, io, n, o, p.bias[o] + acc);
         }
     }

@@ -18,6 +18,16 @@ static bool tap_at(const it_conv_geom *g, uint32_t oh, uint32_t ow, uint32_t kh,
     return ih >= 0 && ih < g->in_h && iw >= 0 && iw < g->in_w;
 }
 
+/* What a fix adds at output pixel (oh, ow). */
+static int64_t fix_at(const it_conv_geom *g, const it_fix *f, const void *x, size_t elem, uint32_t oh, uint32_t ow)
+{
+    size_t at;
+    int32_t v = g->in_zero;
+    if (tap_at(g, oh, ow, f->tap / g->kw, f->tap % g->kw, &at))
+        v = elem == 1 ? ((const uint8_t *)x)[at + f->out] : ((const int16_t *)x)[at + f->out];
+    return f->add * v;
+}
+
 static void pixel_u8(const it_conv_geom *g, const it_ref_packed *p, const uint8_t *x, uint32_t oh, uint32_t ow, int32_t *acc)
 {
     const int8_t *w = p->w;
@@ -32,6 +42,8 @@ static void pixel_u8(const it_conv_geom *g, const it_ref_packed *p, const uint8_
                 for (uint32_t c = 0; c < g->in_c; c++)
                     acc[c] += g->in_zero * w[c];
         }
+    for (uint32_t k = 0; k < g->fixes_len; k++)
+        acc[g->fixes[k].out] += (int32_t)fix_at(g, &g->fixes[k], x, 1, oh, ow);
 }
 
 /* 64 bits hold both kinds of accumulator; s16 layers are rare, so there is no version in 32. */
@@ -47,6 +59,8 @@ static void pixel_s16(const it_conv_geom *g, const it_ref_packed *p, const int16
             for (uint32_t c = 0; c < g->in_c; c++)
                 acc[c] += (inside ? x[at + c] : g->in_zero) * w[c];
         }
+    for (uint32_t k = 0; k < g->fixes_len; k++)
+        acc[g->fixes[k].out] += fix_at(g, &g->fixes[k], x, 2, oh, ow);
 }
 
 static void dw_u8_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,

@@ -77,6 +77,17 @@ static inline int64_t ref_dot_u8(const uint8_t *x, const int8_t *w, size_t n)
     return acc;
 }
 
+/* What the fixes of channel o add: x are its inputs in the order of its weights, of elem bytes. */
+static inline int64_t ref_fixes(const it_conv_geom *g, size_t o, const void *x, size_t elem)
+{
+    int64_t acc = 0;
+    for (uint32_t k = it_fix_first(g, o); k < g->fixes_len && g->fixes[k].out == o; k++) {
+        const it_fix *f = &g->fixes[k];
+        acc += f->add * (elem == 1 ? ((const uint8_t *)x)[f->tap] : ((const int16_t *)x)[f->tap]);
+    }
+    return acc;
+}
+
 static inline int64_t ref_dot_s16(const int16_t *x, const int8_t *w, size_t n, bool acc64)
 {
     if (acc64) {

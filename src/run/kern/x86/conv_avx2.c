@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conv_avx2: u8 and s16 convolution and dense with vpmaddwd: exact, where vpmaddubsw would saturate. u8 is widened to s16 in scratch. */
+/* conv_avx2: u8 convolution and dense with vpmaddwd: exact, where vpmaddubsw would saturate. u8 is widened to s16 in scratch. */
 #include <immintrin.h>
 
 #include "run/kern/x86/epi_avx2.h"
-#include "run/kern/x86/tile.h"
+#include "run/kern/x86/tile_run.h"
 
 #define V __m256i
 #define VL 8
@@ -39,20 +39,11 @@ static void epi(const int32_t *acc, const tile_out *o, const void *state, uint32
     epi256_tile(acc, o->consts, o->e, o->vecs, px, o->mode, y, o->pixel_bytes, o->channels);
 }
 
-static bool conv_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64 && it_epi_plain(e); }
-static bool dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64 && it_epi_plain(e); }
-
 static const tile_level level_u8 = { .lanes = VL, .granule = 2, .in_bytes = 1, .x_bytes = 2, .vec_max = 2, .const_words = 2,
-                                     .px_max = { 0, 8, 6 }, .tiles = tiles, .epi = epi, .channel = panel_channel };
-static const tile_level level_s16 = { .lanes = VL, .granule = 2, .in_bytes = 2, .x_bytes = 2, .vec_max = 2, .const_words = 2,
-                                      .px_max = { 0, 8, 6 }, .tiles = tiles, .epi = epi, .channel = panel_channel };
+                                     .px_max = { 0, 8, 6 }, .tiles = tiles, .epi = epi, .add = it_kern_add_u8_avx2, .lut = it_kern_lut_u8_ref,
+                                     .levels = true, .channel = panel_channel };
 TILE_KERN(u8, level_u8)
-TILE_KERN(s16, level_s16)
 
-const it_kern_conv it_kern_conv_u8_avx2 = { "conv_u8_avx2_6x16", conv_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes, u8_run };
-const it_kern_conv it_kern_dense_u8_avx2 = { "dense_u8_avx2_6x16", dense_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,
+const it_kern_conv it_kern_conv_u8_avx2 = { "conv_u8_avx2_6x16", u8_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes, u8_run };
+const it_kern_conv it_kern_dense_u8_avx2 = { "dense_u8_avx2_6x16", u8_dense_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,
                                              u8_run };
-const it_kern_conv it_kern_conv_s16_avx2 = { "conv_s16_avx2_6x16", conv_can, s16_packed_bytes, s16_pack, s16_units, s16_scratch_bytes,
-                                             s16_run };
-const it_kern_conv it_kern_dense_s16_avx2 = { "dense_s16_avx2_6x16", dense_can, s16_packed_bytes, s16_pack, s16_units, s16_scratch_bytes,
-                                              s16_run };

@@ -2,7 +2,9 @@
 /* conv_avx512vnni: u8 convolution and dense with vpdpbusd on 512-bit vectors, tiles of up to 24 accumulators. */
 #include <immintrin.h>
 
+#include "run/kern/x86/fix_avx512.h"
 #include "run/kern/x86/tile_avx512.h"
+#include "run/kern/x86/tile_run.h"
 
 #define V __m512i
 #define VL 16
@@ -31,6 +33,7 @@ static inline __attribute__((always_inline)) __m512i dot(__m512i acc, __m512i x,
 
 TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1)
 TILE_TALL(9, 1) TILE_TALL(10, 1) TILE_TALL(11, 1) TILE_TALL(12, 1)
+TILE_TALL(13, 1) TILE_TALL(14, 1) TILE_TALL(15, 1) TILE_TALL(16, 1)
 TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2) TILE(7, 2) TILE(8, 2) TILE_TALL(9, 2) TILE_TALL(10, 2)
 TILE(1, 3) TILE(2, 3) TILE(3, 3) TILE(4, 3) TILE(5, 3) TILE(6, 3) TILE(7, 3) TILE(8, 3)
 TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4)
@@ -41,7 +44,8 @@ TILE_WIDE(1, 9) TILE_WIDE(2, 9)
 
 static tile_fn *const tiles[TILE_VEC_MAX + 1][TILE_PX_MAX + 1] = {
     { NULL },
-    { NULL, tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1, tile_10x1, tile_11x1, tile_12x1 },
+    { NULL, tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1, tile_10x1, tile_11x1, tile_12x1,
+      tile_13x1, tile_14x1, tile_15x1, tile_16x1 },
     { NULL, tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2, tile_9x2, tile_10x2 },
     { NULL, tile_1x3, tile_2x3, tile_3x3, tile_4x3, tile_5x3, tile_6x3, tile_7x3, tile_8x3 },
     { NULL, tile_1x4, tile_2x4, tile_3x4, tile_4x4, tile_5x4, tile_6x4 },
@@ -53,14 +57,13 @@ static tile_fn *const tiles[TILE_VEC_MAX + 1][TILE_PX_MAX + 1] = {
 };
 
 static const tile_level level = { .lanes = VL, .granule = 4, .in_bytes = 1, .x_bytes = 1, .vec_max = 4, .wide_max = 9, .const_words = 3,
-                                  .edges = true, .px_max = { 0, 12, 10, 8, 6, 4, 4, 3, 0, 2 }, .tiles = tiles, .open = codes_open,
-                                  .epi = codes_epi, .channel = codes_channel, .finish = codes_finish };
+                                  .edges = true, .px_max = { 0, 16, 10, 8, 6, 4, 4, 3, 0, 2 }, .tiles = tiles, .fix = fix512, .open = codes_open,
+                                  .epi = codes_epi, .fuses = codes_fuses, .add = it_kern_add_u8_avx512vnni,
+                                  .lut = it_kern_lut_u8_avx512vnni, .levels = true, .channel = codes_channel, .finish = codes_finish };
 
-static bool conv_u8_can(const it_conv_geom *g, const it_epi *e) { return g->group > 0 && !e->acc64 && it_epi_plain(e); }
-static bool dense_u8_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && !e->acc64 && it_epi_plain(e); }
 TILE_KERN(conv_u8, level)
 
 const it_kern_conv it_kern_conv_u8_avx512vnni = { "conv_u8_avx512vnni_6x64", conv_u8_can, conv_u8_packed_bytes, conv_u8_pack,
                                                   conv_u8_units, conv_u8_scratch_bytes, conv_u8_run };
-const it_kern_conv it_kern_dense_u8_avx512vnni = { "dense_u8_avx512vnni_6x64", dense_u8_can, conv_u8_packed_bytes, conv_u8_pack,
+const it_kern_conv it_kern_dense_u8_avx512vnni = { "dense_u8_avx512vnni_6x64", conv_u8_dense_can, conv_u8_packed_bytes, conv_u8_pack,
                                                    conv_u8_units, conv_u8_scratch_bytes, conv_u8_run };

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dw.h: depthwise convolution on vectors of channels: packing, the ring of input rows in scratch, and the walk over rows.
 **
-** A block is `lanes` x `vecs` channels of a pixel. `granule` taps of each channel, in their order, are interleaved in a 32-bit lane, so that
-** one dot product instruction sums them. One block as packed:
+** A block is `lanes` x `vecs` channels of a pixel. `granule` taps of each channel, in their order, are interleaved in a 32-bit lane, so
+** that one dot product instruction sums them. One block as packed:
 **
-**   head (level's: epi_mode, bias, multipliers) | weights: groups x vecs x lanes x 4 bytes
+**   head (level's: epi_mode, bias, multipliers) | weights: groups x vecs x lanes x 4 bytes | thresholds: vecs x lanes x 4 bytes each
 **
 ** A unit is a slab of blocks over a band of rows. Scratch is a ring of the input rows that one output row needs, stored as (columns, slab)
-** with the padding in place; going down a band, only new rows enter. */
+** with the padding in place; going down a band, only new rows enter. Where a sum or a table follows, codes of a slab's row stay in scratch
+** until these are done. */
 #ifndef IT_KERN_X86_DW_H
 #define IT_KERN_X86_DW_H
 
@@ -24,6 +25,7 @@ enum {
 typedef struct dw_row {
     const uint8_t *x, *block;
     const size_t *offset;       /* bytes from x, of each tap */
+    const int32_t *thresholds;
     uint32_t groups, steps, n;  /* output pixels; channels that exist */
     size_t x_step, y_step;      /* bytes from one pixel to the next */
     uint8_t *y;
@@ -35,6 +37,8 @@ typedef struct dw_level {
     size_t head_bytes;
     void (*pack_head)(void *dst, const int32_t *bias, const int32_t *mult, const int32_t *shift, epi_mode mode);
     void (*row)(const dw_row *r, const it_epi *e);
+    it_fn_add_u8 *add;
+    it_fn_lut_u8 *lut;
 } dw_level;
 
 typedef struct dw_plan {
@@ -43,10 +47,11 @@ typedef struct dw_plan {
     uint32_t band_rows, bands;  /* of one sample */
     uint32_t span;              /* rows of the ring: what an output row needs */
     size_t px_bytes, row_bytes, columns; /* of scratch */
-    size_t group_bytes, block_bytes;
+    size_t group_bytes, thresholds_at, block_bytes; /* in a block */
 } dw_plan;
 
-static inline dw_plan dw_plan_of(const dw_level *v, const it_conv_geom *g)
+/* e NULL: blocks are not looked into. */
+static inline dw_plan dw_plan_of(const dw_level *v, const it_conv_geom *g, const it_epi *e)
 {
     dw_plan p = { .block = v->lanes * v->vecs };
     p.blocks = (g->in_c + p.block - 1) / p.block;
@@ -57,7 +62,8 @@ static inline dw_plan dw_plan_of(const dw_level *v, const it_conv_geom *g)
     p.px_bytes = v->x_bytes * (p.slabs == 1 ? g->in_c : p.slab * (size_t)p.block);
     p.row_bytes = p.columns * p.px_bytes;
     p.group_bytes = (size_t)p.block * 4;
-    p.block_bytes = v->head_bytes + p.groups * p.group_bytes;
+    p.thresholds_at = v->head_bytes + p.groups * p.group_bytes;
+    p.block_bytes = p.thresholds_at + (e && e->levels_len ? (e->levels_len - 1) * p.group_bytes : 0);
     p.span = (g->kh - 1) * g->dil_h + 1;
     p.band_rows = g->out_h >= 2 * DW_TALL ? DW_TALL / 2 : p.slabs < 4 && g->out_h < 8 ? (g->out_h + 1) / 2 : 7;
     p.bands = (g->out_h + p.band_rows - 1) / p.band_rows;
@@ -68,26 +74,28 @@ static inline dw_plan dw_plan_of(const dw_level *v, const it_conv_geom *g)
 
 static inline bool dw_can(const it_conv_geom *g, const it_epi *e)
 {
-    return g->in_c == g->out_c && !e->acc64 && it_epi_plain(e) && (uint64_t)g->kh * g->kw <= DW_TAPS_MAX - 4;
+    return g->in_c == g->out_c && !e->acc64 && (uint64_t)g->kh * g->kw <= DW_TAPS_MAX - 4;
 }
 
 static inline size_t dw_packed_bytes(const dw_level *v, const it_conv_geom *g, const it_epi *e)
 {
-    (void)e;
-    dw_plan p = dw_plan_of(v, g);
+    dw_plan p = dw_plan_of(v, g, e);
     return p.blocks * p.block_bytes;
 }
 
 static inline uint32_t dw_units(const dw_level *v, const it_conv_geom *g, uint32_t batch)
 {
-    dw_plan p = dw_plan_of(v, g);
+    dw_plan p = dw_plan_of(v, g, NULL);
     return batch * p.bands * p.slabs;
 }
 
+/* Where in scratch a row's codes are, behind the ring. */
+static inline size_t dw_codes_at(const dw_plan *p) { return p->span * p->row_bytes + DW_SLACK; }
+
 static inline size_t dw_scratch_bytes(const dw_level *v, const it_conv_geom *g)
 {
-    dw_plan p = dw_plan_of(v, g);
-    return p.span * p.row_bytes + DW_SLACK;
+    dw_plan p = dw_plan_of(v, g, NULL);
+    return dw_codes_at(&p) + (size_t)g->out_w * p.slab * p.block;
 }
 
 static inline void dw_pack_block(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const int8_t *w, uint32_t b,
@@ -101,11 +109,14 @@ static inline void dw_pack_block(const dw_level *v, const dw_plan *p, const it_c
         if (c >= g->in_c)
             continue;
         bias[i] = e->bias[c];
-        mult[i] = e->mult[c];
+        for (uint32_t k = 0; k + 1 < e->levels_len; k++)
+            ((int32_t *)(block + p->thresholds_at))[k * p->block + i] = e->thresholds[(size_t)c * (e->levels_len - 1) + k];
+        mult[i] = e->levels_len ? 0 : e->mult[c];
         if (mult[i] != 0)
             shift[i] = e->shift[c];
         if (shift[i] < 33) {
-            epi_mode needs = epi_mode_of(epi_acc_max(bias[i], v->in_bytes, w + c, (size_t)g->kh * g->kw, g->in_c), shift[i]);
+            int64_t acc_max = epi_acc_max(bias[i], v->in_bytes, w + c, (size_t)g->kh * g->kw, g->in_c) + epi_fix_max(g, c, v->in_bytes);
+            epi_mode needs = epi_mode_of(acc_max, shift[i]);
             mode = needs > mode ? needs : mode;
         }
         for (uint32_t k = 0; k < g->kh * g->kw; k++) {
@@ -115,15 +126,19 @@ static inline void dw_pack_block(const dw_level *v, const dw_plan *p, const it_c
             else
                 ((int16_t *)to)[k % 2] = w[(size_t)k * g->in_c + c];
         }
+        for (uint32_t k = it_fix_first(g, c); v->granule == 2 && k < g->fixes_len && g->fixes[k].out == c; k++) {
+            const uint32_t tap = g->fixes[k].tap; /* 16 bits hold the whole weight */
+            ((int16_t *)(block + v->head_bytes + tap / 2 * p->group_bytes + (size_t)i * 4))[tap % 2] += (int16_t)g->fixes[k].add;
+        }
     }
     for (uint32_t i = 0; i < p->block; i++)
         shift[i] = epi_shift(mode, shift[i]);
-    v->pack_head(block, bias, mult, shift, mode);
+    v->pack_head(block, bias, mult, shift, e->levels_len ? EPI_LEVELS : mode);
 }
 
 static inline void dw_pack(const dw_level *v, const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst)
 {
-    dw_plan p = dw_plan_of(v, g);
+    dw_plan p = dw_plan_of(v, g, e);
     memset(dst, 0, p.blocks * p.block_bytes);
     for (uint32_t b = 0; b < p.blocks; b++)
         dw_pack_block(v, &p, g, e, w, b, (uint8_t *)dst + b * p.block_bytes);
@@ -169,7 +184,8 @@ typedef struct dw_walk {
     uint32_t first, last;       /* blocks */
     uint32_t oh, oh_end;
     const uint8_t *x;           /* of the sample */
-    uint8_t *y, *ring;          /* y: of the sample */
+    const uint8_t *other;       /* of the sample; NULL: no sum */
+    uint8_t *y, *ring, *codes;  /* y: of the sample; codes: of a row, where it does not go to y as it is; else NULL */
     size_t y_bytes;             /* of an element */
     dw_row row;
     size_t offset[DW_TAPS_MAX];
@@ -182,8 +198,30 @@ static inline void dw_block_row(const dw_level *v, const dw_plan *p, const it_co
     dw_row *r = &k->row;
     r->block = packed + b * p->block_bytes;
     r->n = g->in_c - b * p->block > p->block ? p->block : g->in_c - b * p->block;
-    r->y = k->y + ((size_t)oh * g->out_w * it_conv_out_pitch(g) + (size_t)b * p->block) * k->y_bytes;
+    r->thresholds = (const int32_t *)(r->block + p->thresholds_at);
+    if (k->codes)
+        r->y = k->codes + (size_t)(b - k->first) * p->block;
+    else
+        r->y = k->y + ((size_t)oh * g->out_w * it_conv_out_pitch(g) + (size_t)b * p->block) * k->y_bytes;
     v->row(r, e);
+}
+
+/* The codes of row oh, of n channels from c on: sum, table, and to y. */
+static inline void dw_row_after(const dw_level *v, const it_conv_geom *g, const it_epi *e, const dw_walk *k, uint32_t oh, size_t c,
+                                size_t n)
+{
+    const size_t pitch = it_conv_out_pitch(g), other_pitch = it_conv_other_pitch(g), at = (size_t)oh * g->out_w;
+    const bool joined = n == pitch && (!k->other || n == other_pitch);
+    const size_t some = joined ? n * g->out_w : n, times = joined ? 1 : g->out_w;
+    for (size_t i = 0; i < times; i++) {
+        uint8_t *codes = k->codes + i * n, *y = k->y + (at + i) * pitch + c;
+        if (k->other)
+            v->add(codes, k->other + (at + i) * other_pitch + c, codes, some, e->add);
+        if (e->lut)
+            v->lut(codes, y, some, e->lut);
+        else
+            memcpy(y, codes, some);
+    }
 }
 
 static inline void dw_walk_rows(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed,
@@ -200,30 +238,40 @@ static inline void dw_walk_rows(const dw_level *v, const dw_plan *p, const it_co
             k->row.x = k->ring + (size_t)(b - k->first) * p->block * v->x_bytes;
             dw_block_row(v, p, g, e, packed, k, oh, b);
         }
+        if (k->codes)
+            dw_row_after(v, g, e, k, oh, c, n);
     }
 }
 
 static inline void dw_unit(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed,
-                           const uint8_t *x, uint8_t *y, uint32_t unit, uint8_t *ring)
+                           const it_conv_io *io, uint32_t unit, uint8_t *scratch)
 {
     uint32_t slab = unit % p->slabs, band = unit / p->slabs % p->bands, sample = unit / p->slabs / p->bands;
-    dw_walk k = { .first = slab * p->slab, .oh = band * p->band_rows, .ring = ring, .y_bytes = e->out == INTACT_S16 ? 2 : 1 };
+    dw_walk k = { .first = slab * p->slab, .oh = band * p->band_rows, .ring = scratch, .y_bytes = e->out == INTACT_S16 ? 2 : 1 };
     k.last = k.first + p->slab < p->blocks ? k.first + p->slab : p->blocks;
     k.oh_end = k.oh + p->band_rows < g->out_h ? k.oh + p->band_rows : g->out_h;
-    k.x = x + (size_t)sample * g->in_h * g->in_w * it_conv_in_pitch(g) * v->in_bytes;
-    k.y = y + (size_t)sample * g->out_h * g->out_w * it_conv_out_pitch(g) * k.y_bytes;
+    k.x = (const uint8_t *)io->x + (size_t)sample * g->in_h * g->in_w * it_conv_in_pitch(g) * v->in_bytes;
+    const size_t out_px = (size_t)sample * g->out_h * g->out_w;
+    k.y = (uint8_t *)io->y + out_px * it_conv_out_pitch(g) * k.y_bytes;
+    if (e->add)
+        k.other = (const uint8_t *)io->other + out_px * it_conv_other_pitch(g);
     k.row = (dw_row){ .offset = k.offset, .groups = p->groups, .steps = g->out_w };
     k.row.x_step = g->stride_w * p->px_bytes;
     k.row.y_step = it_conv_out_pitch(g) * k.y_bytes;
+    if (e->add || e->lut) {
+        const uint32_t c = k.first * p->block, end = k.last * p->block;
+        k.codes = scratch + dw_codes_at(p);
+        k.row.y_step = (end < g->in_c ? end : g->in_c) - c;
+    }
     dw_walk_rows(v, p, g, e, packed, &k);
 }
 
-static inline void dw_run(const dw_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,
-                          uint32_t unit_end, void *scratch)
+static inline void dw_run(const dw_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io,
+                          uint32_t unit_begin, uint32_t unit_end, void *scratch)
 {
-    dw_plan p = dw_plan_of(v, g);
+    dw_plan p = dw_plan_of(v, g, e);
     for (uint32_t u = unit_begin; u < unit_end; u++)
-        dw_unit(v, &p, g, e, packed, io->x, io->y, u, scratch);
+        dw_unit(v, &p, g, e, packed, io, u, scratch);
 }
 
 /* The functions of a kernel at a level, all but can(). */

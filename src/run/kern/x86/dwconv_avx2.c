@@ -24,21 +24,29 @@ static void pack_head(void *dst, const int32_t *bias, const int32_t *mult, const
 
 static inline __m256i load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
+static inline __attribute__((always_inline)) void row_dot(const dw_row *r, const uint8_t *x, uint32_t groups, __m256i acc[2])
+{
+    const dw_head *head = (const dw_head *)r->block;
+    const uint8_t *w = r->block + sizeof *head;
+    acc[0] = head->bias[0];
+    acc[1] = head->bias[1];
+    for (uint32_t t = 0; t < groups; t++) {
+        __m256i x0 = load(x + r->offset[2 * t]), x1 = load(x + r->offset[2 * t + 1]);
+        acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(_mm256_unpacklo_epi16(x0, x1), load(w + t * 64)));
+        acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(_mm256_unpackhi_epi16(x0, x1), load(w + t * 64 + 32)));
+    }
+}
+
 static inline __attribute__((always_inline)) void row_groups(const dw_row *r, uint32_t groups, const it_epi *e, epi_mode mode, bool wide)
 {
     const dw_head *head = (const dw_head *)r->block;
-    const uint8_t *x = r->x, *w = r->block + sizeof *head;
+    const uint8_t *x = r->x;
     epi256_pack k = epi256_pack_open(e);
     uint8_t *y = r->y;
     for (uint32_t i = 0; i < r->steps; i++, x += r->x_step, y += r->y_step) {
-        __m256i a = head->bias[0], b = head->bias[1];
-        for (uint32_t t = 0; t < groups; t++) {
-            __m256i x0 = load(x + r->offset[2 * t]), x1 = load(x + r->offset[2 * t + 1]);
-            a = _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_unpacklo_epi16(x0, x1), load(w + t * 64)));
-            b = _mm256_add_epi32(b, _mm256_madd_epi16(_mm256_unpackhi_epi16(x0, x1), load(w + t * 64 + 32)));
-        }
-        a = epi256_scale(mode, a, &head->scale[0]);
-        b = epi256_scale(mode, b, &head->scale[1]);
+        __m256i acc[2];
+        row_dot(r, x, groups, acc);
+        const __m256i a = epi256_scale(mode, acc[0], &head->scale[0]), b = epi256_scale(mode, acc[1], &head->scale[1]);
         epi256_store_x16(&k, a, b, wide, y, r->n);
     }
 }
@@ -51,11 +59,24 @@ static inline __attribute__((always_inline)) void row_by_size(const dw_row *r, c
         row_groups(r, r->groups, e, mode, false);
 }
 
+static void row_levels(const dw_row *r, const it_epi *e)
+{
+    const uint8_t *x = r->x;
+    uint8_t *y = r->y;
+    for (uint32_t i = 0; i < r->steps; i++, x += r->x_step, y += r->y_step) {
+        __m256i acc[2];
+        row_dot(r, x, r->groups, acc);
+        epi256_levels(2, (const int32_t *)acc, r->thresholds, e, 1, y, r->y_step, r->n);
+    }
+}
+
 static void row(const dw_row *r, const it_epi *e)
 {
     epi_mode mode = (epi_mode)((const dw_head *)r->block)->mode;
     bool wide = e->out == INTACT_S16;
-    if (mode == EPI_HIGH && !wide)
+    if (mode == EPI_LEVELS)
+        row_levels(r, e);
+    else if (mode == EPI_HIGH && !wide)
         row_by_size(r, e, EPI_HIGH);
     else if (mode == EPI_LIFTED && !wide)
         row_by_size(r, e, EPI_LIFTED);
@@ -64,9 +85,11 @@ static void row(const dw_row *r, const it_epi *e)
 }
 
 static const dw_level level_u8 = { .lanes = 8, .vecs = 2, .granule = 2, .in_bytes = 1, .x_bytes = 2, .slab = 4,
-                                   .head_bytes = sizeof(dw_head), .pack_head = pack_head, .row = row };
+                                   .head_bytes = sizeof(dw_head), .pack_head = pack_head, .row = row,
+                                   .add = it_kern_add_u8_avx2, .lut = it_kern_lut_u8_ref };
 static const dw_level level_s16 = { .lanes = 8, .vecs = 2, .granule = 2, .in_bytes = 2, .x_bytes = 2, .slab = 4,
-                                    .head_bytes = sizeof(dw_head), .pack_head = pack_head, .row = row };
+                                    .head_bytes = sizeof(dw_head), .pack_head = pack_head, .row = row,
+                                    .add = it_kern_add_u8_avx2, .lut = it_kern_lut_u8_ref };
 DW_KERN(u8, level_u8)
 DW_KERN(s16, level_s16)
 

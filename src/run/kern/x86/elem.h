@@ -8,7 +8,11 @@
 **   v >> 16 = a * high_a + b * high_b + (c >> 16) + (low >> 16)
 **
 ** exact since shifts round down, and below 2^31 as long as s <= 47. Smaller than 17 or larger than 47, s is left to the reference, and
-** so are multipliers whose high digit would be 2^15 (m > 0x7fff7fff). */
+** so are multipliers whose high digit would be 2^15 (m > 0x7fff7fff).
+**
+** With t = s - 16 the constant is c >> 16 = q * 2^t + r, |r| <= 2^(t-1). Where t is 10 to 15 (s is about 30 for common scales), r * 2^16,
+** at most 2^30, is added to the constant of low, and q to the zero point after packing to 16 bits: without it v >> 16 is below
+** 2^24 + 2^14 + 2^10, hence v >> s below 2^15, and nothing saturates before q is added. That saves an addition in 32-bit lanes. */
 #ifndef IT_KERN_X86_ELEM_H
 #define IT_KERN_X86_ELEM_H
 
@@ -19,6 +23,8 @@ typedef struct add_digits {
     int32_t low, high; /* s16 pairs: digits of m_a below those of m_b */
     int32_t c_low, c_high;
     int32_t shift;     /* s - 16 */
+    bool folded;       /* r is in c_low, q in zero, and c_high not needed */
+    int32_t zero;      /* z_y, plus q where folded */
 } add_digits;
 
 static inline int32_t pair_of(int32_t a, int32_t b) { return (int32_t)((uint32_t)(uint16_t)a | (uint32_t)(uint16_t)b << 16); }
@@ -35,6 +41,13 @@ static inline add_digits add_digits_of(const it_add_consts *k)
     d.c_low = (int32_t)(c & 0xffff);
     d.c_high = (int32_t)(c >> 16);
     d.shift = k->shift - 16;
+    d.zero = k->z_y;
+    if (d.shift >= 10 && d.shift <= 15) {
+        const int32_t half = 1 << (d.shift - 1), q = (d.c_high + half) >> d.shift, r = d.c_high - q * (1 << d.shift);
+        d.folded = q >= -16384 && q <= 16384; /* with the zero point: 16 bits */
+        d.c_low += d.folded ? r * (1 << 16) : 0;
+        d.zero += d.folded ? q : 0;
+    }
     return d;
 }
 

@@ -10,9 +10,11 @@ static inline void store(uint8_t *p, __m256i v) { _mm256_storeu_si256((__m256i *
 static inline __m256i add_pairs(__m256i ab, const add_digits *d)
 {
     __m256i low = _mm256_add_epi32(_mm256_madd_epi16(ab, _mm256_set1_epi32(d->low)), _mm256_set1_epi32(d->c_low));
-    __m256i v = _mm256_add_epi32(_mm256_srai_epi32(low, 16), _mm256_set1_epi32(d->c_high));
+    __m256i v = _mm256_srai_epi32(low, 16);
+    if (!d->folded)
+        v = _mm256_add_epi32(v, _mm256_set1_epi32(d->c_high));
     v = _mm256_add_epi32(v, _mm256_madd_epi16(ab, _mm256_set1_epi32(d->high)));
-    return _mm256_sra_epi32(v, _mm_cvtsi32_si128(d->shift));
+    return _mm256_srav_epi32(v, _mm256_set1_epi32(d->shift));
 }
 
 typedef struct finish { __m256i zero16, lo8, hi8; } finish;
@@ -33,7 +35,7 @@ static inline finish finish_of(int32_t zero, int32_t lo, int32_t hi)
 void it_kern_add_u8_avx2(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n, const it_add_consts *k)
 {
     add_digits d = add_digits_of(k);
-    finish f = finish_of(k->z_y, k->lo, k->hi);
+    finish f = finish_of(d.zero, k->lo, k->hi);
     const __m256i none = _mm256_setzero_si256();
     size_t i = 0;
     for (; d.fits && i + 32 <= n; i += 32) {

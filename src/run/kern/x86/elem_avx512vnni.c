@@ -1,47 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* elem_avx512vnni: elementwise kernels on 64 codes at once; tails are masked. */
 #include "run/kern/x86/elem.h"
+#include "run/kern/x86/elem_avx512.h"
 #include "run/kern/x86/epi_avx512.h"
 
-static inline __m512i load_first(const uint8_t *p, size_t n)
-{
-    return n >= 64 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8(epi512_first((uint32_t)n), p);
-}
-
-static inline void store_first(uint8_t *p, size_t n, __m512i v)
-{
-    if (n >= 64)
-        _mm512_storeu_si512(p, v);
-    else
-        _mm512_mask_storeu_epi8(p, epi512_first((uint32_t)n), v);
-}
+typedef struct add_vectors { __m512i low, high, c_low, c_high, shift, zero16, lo, hi; } add_vectors;
 
 /* 16 pairs (a, b) of s16 to 16 sums before the zero point. */
-static inline __m512i add_pairs(__m512i ab, const add_digits *d)
+static inline __attribute__((always_inline)) __m512i add_pairs(const bool folded, __m512i ab, const add_vectors *d)
 {
-    __m512i low = _mm512_dpwssd_epi32(_mm512_set1_epi32(d->c_low), ab, _mm512_set1_epi32(d->low));
-    __m512i v = _mm512_add_epi32(_mm512_srai_epi32(low, 16), _mm512_set1_epi32(d->c_high));
-    v = _mm512_dpwssd_epi32(v, ab, _mm512_set1_epi32(d->high));
-    return _mm512_sra_epi32(v, _mm_cvtsi32_si128(d->shift));
+    __m512i v = _mm512_srai_epi32(_mm512_dpwssd_epi32(d->c_low, ab, d->low), 16);
+    if (!folded)
+        v = _mm512_add_epi32(v, d->c_high);
+    return _mm512_srav_epi32(_mm512_dpwssd_epi32(v, ab, d->high), d->shift);
+}
+
+static inline __attribute__((always_inline)) __m512i add_codes(const bool folded, __m512i a, __m512i b, const add_vectors *d)
+{
+    const __m512i none = _mm512_setzero_si512(), ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
+    __m512i q0 = add_pairs(folded, _mm512_unpacklo_epi8(ab0, none), d), q1 = add_pairs(folded, _mm512_unpackhi_epi8(ab0, none), d);
+    __m512i q2 = add_pairs(folded, _mm512_unpacklo_epi8(ab1, none), d), q3 = add_pairs(folded, _mm512_unpackhi_epi8(ab1, none), d);
+    q0 = _mm512_adds_epi16(_mm512_packs_epi32(q0, q1), d->zero16);
+    q2 = _mm512_adds_epi16(_mm512_packs_epi32(q2, q3), d->zero16);
+    return _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(q0, q2), d->lo), d->hi);
+}
+
+static inline __attribute__((always_inline)) void add_all(const bool folded, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n,
+                                                          const add_vectors *d)
+{
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64)
+        _mm512_storeu_si512(y + i, add_codes(folded, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i), d));
+    if (i < n)
+        store_first(y + i, n - i, add_codes(folded, load_first(a + i, n - i), load_first(b + i, n - i), d));
 }
 
 void it_kern_add_u8_avx512vnni(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n, const it_add_consts *k)
 {
-    add_digits d = add_digits_of(k);
+    const add_digits d = add_digits_of(k);
     if (!d.fits) {
         it_kern_add_u8_ref(a, b, y, n, k);
         return;
     }
-    const __m512i none = _mm512_setzero_si512(), lo = _mm512_set1_epi8((char)k->lo), hi = _mm512_set1_epi8((char)k->hi);
-    epi512_pack pack = { .zero16 = _mm512_set1_epi16((int16_t)k->z_y) };
-    for (size_t i = 0; i < n; i += 64) {
-        __m512i va = load_first(a + i, n - i), vb = load_first(b + i, n - i);
-        __m512i ab0 = _mm512_unpacklo_epi8(va, vb), ab1 = _mm512_unpackhi_epi8(va, vb);
-        __m512i q0 = add_pairs(_mm512_unpacklo_epi8(ab0, none), &d), q1 = add_pairs(_mm512_unpackhi_epi8(ab0, none), &d);
-        __m512i q2 = add_pairs(_mm512_unpacklo_epi8(ab1, none), &d), q3 = add_pairs(_mm512_unpackhi_epi8(ab1, none), &d);
-        __m512i v = _mm512_packus_epi16(epi512_pair(&pack, q0, q1), epi512_pair(&pack, q2, q3));
-        store_first(y + i, n - i, _mm512_min_epu8(_mm512_max_epu8(v, lo), hi));
-    }
+    const add_vectors v = { _mm512_set1_epi32(d.low), _mm512_set1_epi32(d.high), _mm512_set1_epi32(d.c_low), _mm512_set1_epi32(d.c_high),
+                            _mm512_set1_epi32(d.shift), _mm512_set1_epi16((int16_t)d.zero), _mm512_set1_epi8((char)k->lo),
+                            _mm512_set1_epi8((char)k->hi) };
+    if (d.folded)
+        add_all(true, a, b, y, n, &v);
+    else
+        add_all(false, a, b, y, n, &v);
 }
 
 void it_kern_mul_u8_avx512vnni(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n, const it_mul_consts *k)
@@ -104,7 +111,7 @@ void it_kern_sum_u8_avx512vnni(const uint8_t *x, int32_t *acc, size_t n)
         _mm512_storeu_si512(acc + i, _mm512_add_epi32(v, _mm512_loadu_si512(acc + i)));
     }
     if (i < n) {
-        __mmask16 k = (__mmask16)epi512_first((uint32_t)(n - i));
+        __mmask16 k = (__mmask16)first_of(n - i);
         __m512i v = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(k, x + i));
         _mm512_mask_storeu_epi32(acc + i, k, _mm512_add_epi32(v, _mm512_maskz_loadu_epi32(k, acc + i)));
     }

@@ -1,56 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* elem_rows_avx2: elementwise kernels over rows that share something, 32 codes at once; the reference does the tails. */
+#include <immintrin.h>
 #include <string.h>
 
-#include "run/kern/narrow.h"
-#include "run/kern/x86/epi_avx2.h"
+#include "run/kern/kern_level.h"
+#include "run/kern/lines.h"
 
 static inline __m256i load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 static inline void store(uint8_t *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
 
 /* ---- mul ---- */
 
-enum { PERIOD_MAX = 2048 };
+enum { JOINED_MAX = 2048 };
 
-static inline __attribute__((always_inline)) __m256i mul_high(__m256i product, __m256i m)
+/* Lines of 32 columns, in the order of two unpacks. v >> shift is the high half of v * 2^(16 - shift). */
+typedef struct line_columns { __m256i factor[2], offset[2], scale[2], tail; } line_columns;
+
+static line_columns columns_of(const it_lines *l, const uint8_t *b)
 {
-    __m256i even = _mm256_srli_epi64(_mm256_mul_epi32(product, m), 32), odd = _mm256_mul_epi32(_mm256_srli_epi64(product, 32), m);
-    return _mm256_blend_epi32(even, odd, 0xaa);
+    uint8_t t[6][32];
+    for (size_t i = 0; i < 32; i++) {
+        t[0][i] = l->factor_low[b[i]];
+        t[1][i] = l->factor_high[b[i]];
+        t[2][i] = l->offset_low[b[i]];
+        t[3][i] = l->offset_high[b[i]];
+        t[4][i] = l->tail[b[i]];
+        t[5][i] = (uint8_t)(1 << (8 - l->shift[b[i]])); /* the high byte */
+    }
+    const __m256i f0 = load(t[0]), f1 = load(t[1]), o0 = load(t[2]), o1 = load(t[3]), s = load(t[5]), none = _mm256_setzero_si256();
+    return (line_columns){
+        { _mm256_unpacklo_epi8(f0, f1), _mm256_unpackhi_epi8(f0, f1) }, { _mm256_unpacklo_epi8(o0, o1), _mm256_unpackhi_epi8(o0, o1) },
+        { _mm256_unpacklo_epi8(none, s), _mm256_unpackhi_epi8(none, s) }, load(t[4]),
+    };
 }
 
-static inline __attribute__((always_inline)) __m256i mul_half(__m256i a, __m256i b, __m256i m, __m256i add16, __m128i shift)
+static inline __m256i line_codes(const line_columns *c, __m256i a, __m256i lo, __m256i hi)
 {
-    __m256i low = _mm256_mullo_epi16(a, b), high = _mm256_mulhi_epi16(a, b);
-    __m256i v = _mm256_packs_epi32(mul_high(_mm256_unpacklo_epi16(low, high), m), mul_high(_mm256_unpackhi_epi16(low, high), m));
-    return _mm256_sra_epi16(_mm256_adds_epi16(v, add16), shift);
+    const __m256i x = _mm256_xor_si256(a, _mm256_set1_epi8(-128));
+    __m256i v0 = _mm256_mulhi_epi16(_mm256_unpacklo_epi8(c->tail, x), c->factor[0]);
+    __m256i v1 = _mm256_mulhi_epi16(_mm256_unpackhi_epi8(c->tail, x), c->factor[1]);
+    v0 = _mm256_mulhi_epi16(_mm256_adds_epi16(v0, c->offset[0]), c->scale[0]);
+    v1 = _mm256_mulhi_epi16(_mm256_adds_epi16(v1, c->offset[1]), c->scale[1]);
+    return _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(v0, v1), lo), hi);
 }
 
 /* Rows of n elements, n a multiple of 32. */
 static void mul_columns(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t rows, size_t n, const it_mul_consts *k)
 {
-    const __m256i none = _mm256_setzero_si256(), z_a = _mm256_set1_epi16((int16_t)k->z_a), z_b = _mm256_set1_epi16((int16_t)k->z_b);
-    const __m256i m = _mm256_set1_epi32(k->mult_narrow), lo = _mm256_set1_epi8((char)k->lo), hi = _mm256_set1_epi8((char)k->hi);
-    const __m256i add16 = _mm256_set1_epi16((int16_t)((2 * k->z_y + 1) << (k->shift_narrow - 1)));
-    const __m128i shift = _mm_cvtsi32_si128(k->shift_narrow);
+    const __m256i lo = _mm256_set1_epi8((char)k->lo), hi = _mm256_set1_epi8((char)k->hi);
     for (size_t j = 0; j < n; j += 32) {
-        const __m256i b0 = _mm256_sub_epi16(_mm256_unpacklo_epi8(load(b + j), none), z_b);
-        const __m256i b1 = _mm256_sub_epi16(_mm256_unpackhi_epi8(load(b + j), none), z_b);
-        for (size_t r = 0, at = j; r < rows; r++, at += n) {
-            __m256i v = load(a + at), a0 = _mm256_sub_epi16(_mm256_unpacklo_epi8(v, none), z_a);
-            __m256i a1 = _mm256_sub_epi16(_mm256_unpackhi_epi8(v, none), z_a);
-            v = _mm256_packus_epi16(mul_half(a0, b0, m, add16, shift), mul_half(a1, b1, m, add16, shift));
-            store(y + at, _mm256_min_epu8(_mm256_max_epu8(v, lo), hi));
-        }
+        const line_columns c = columns_of(k->lines, b + j);
+        for (size_t r = 0, at = j; r < rows; r++, at += n)
+            store(y + at, line_codes(&c, load(a + at), lo, hi));
     }
 }
 
 void it_kern_mul_rows_u8_avx2(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t rows, size_t n, const it_mul_consts *k)
 {
-    uint8_t wide_b[PERIOD_MAX];
+    uint8_t wide_b[JOINED_MAX];
     size_t joined = 1, done = 0; /* joined: rows that fill whole vectors together */
     while (joined < 32 && joined * n % 32 != 0)
         joined++;
-    if (k->mult_narrow != 0 && joined * n <= PERIOD_MAX) {
+    if (k->lines && joined * n <= JOINED_MAX && joined <= rows) {
         for (size_t r = 0; r < joined; r++)
             memcpy(wide_b + r * n, b, n);
         mul_columns(a, wide_b, y, rows / joined, joined * n, k);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* epi_avx2.h: requantization in 256-bit vectors and stores of the codes; the arithmetic is explained in epi_avx512.h. */
+/* epi_avx2.h: requantization and thresholds in 256-bit vectors and stores of the codes; the arithmetic is explained in epi_avx512.h. */
 #ifndef IT_KERN_X86_EPI_AVX2_H
 #define IT_KERN_X86_EPI_AVX2_H
 
@@ -131,10 +131,68 @@ static inline __attribute__((always_inline)) void epi256_by_mode(const int nv, e
         epi256_pixels(nv, mode, wide, acc, consts, e, px, y, y_pixel_bytes, channels);
 }
 
+/* Levels by number, filled up to 16. */
+static inline __m256i epi256_table(const it_epi *e)
+{
+    uint8_t all[IT_LEVELS_MAX] = { 0 };
+    memcpy(all, e->levels, e->levels_len);
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)all));
+}
+
+/* n <= 16 bytes. */
+static inline void epi256_store_bytes(__m128i v, uint8_t *y, uint32_t n)
+{
+    uint8_t all[16];
+    if (n == 16) {
+        _mm_storeu_si128((__m128i *)y, v);
+    } else if (n == 8) {
+        _mm_storel_epi64((__m128i *)y, v);
+    } else {
+        _mm_storeu_si128((__m128i *)all, v);
+        memcpy(y, all, n);
+    }
+}
+
+/* Two pixels at a time. thresholds: nv * 8 lanes of the first, then of the second, ... A comparison gives -1 where one is not reached. */
+static inline __attribute__((always_inline)) void epi256_levels(const int nv, const int32_t *acc, const int32_t *thresholds,
+                                                                const it_epi *e, uint32_t px, uint8_t *y, size_t y_pixel_bytes,
+                                                                uint32_t channels)
+{
+    const __m256i levels = epi256_table(e), all = _mm256_set1_epi32((int32_t)e->levels_len - 1);
+    const __m256i one_vector = _mm256_setr_epi32(0, 4, 0, 4, 2, 6, 2, 6);
+    for (uint32_t i = 0; i < px; i += 2, acc += nv * 16, y += 2 * y_pixel_bytes) {
+        const int32_t *next = i + 1 < px ? acc + nv * 8 : acc, *t = thresholds, *end = t + (e->levels_len - 1) * (size_t)nv * 8;
+        const __m256i a0 = _mm256_loadu_si256((const __m256i *)acc), a1 = _mm256_loadu_si256((const __m256i *)next);
+        const __m256i b0 = nv == 2 ? _mm256_loadu_si256((const __m256i *)(acc + 8)) : a0;
+        const __m256i b1 = nv == 2 ? _mm256_loadu_si256((const __m256i *)(next + 8)) : a1;
+        __m256i p0 = all, p1 = all, q0 = all, q1 = all;
+        for (; t != end; t += nv * 8) {
+            const __m256i ta = _mm256_loadu_si256((const __m256i *)t);
+            p0 = _mm256_add_epi32(p0, _mm256_cmpgt_epi32(ta, a0));
+            p1 = _mm256_add_epi32(p1, _mm256_cmpgt_epi32(ta, a1));
+            if (nv == 2) {
+                const __m256i tb = _mm256_loadu_si256((const __m256i *)(t + 8));
+                q0 = _mm256_add_epi32(q0, _mm256_cmpgt_epi32(tb, b0));
+                q1 = _mm256_add_epi32(q1, _mm256_cmpgt_epi32(tb, b1));
+            }
+        }
+        __m256i v = _mm256_packus_epi16(_mm256_packs_epi32(p0, nv == 2 ? q0 : p0), _mm256_packs_epi32(p1, nv == 2 ? q1 : p1));
+        v = nv == 2 ? _mm256_permute4x64_epi64(v, 0xd8) : _mm256_permutevar8x32_epi32(v, one_vector);
+        v = _mm256_shuffle_epi8(levels, v);
+        epi256_store_bytes(_mm256_castsi256_si128(v), y, channels);
+        if (i + 1 < px)
+            epi256_store_bytes(_mm256_extracti128_si256(v, 1), y + y_pixel_bytes, channels);
+    }
+}
+
 static inline void epi256_tile(const int32_t *acc, const int32_t *consts, const it_epi *e, uint32_t vecs, uint32_t px, epi_mode mode,
                                uint8_t *y, size_t y_pixel_bytes, uint32_t channels)
 {
-    if (vecs == 1)
+    if (mode == EPI_LEVELS && vecs == 1)
+        epi256_levels(1, acc, consts, e, px, y, y_pixel_bytes, channels);
+    else if (mode == EPI_LEVELS)
+        epi256_levels(2, acc, consts, e, px, y, y_pixel_bytes, channels);
+    else if (vecs == 1)
         epi256_by_mode(1, mode, e->out == INTACT_S16, acc, consts, e, px, y, y_pixel_bytes, channels);
     else
         epi256_by_mode(2, mode, e->out == INTACT_S16, acc, consts, e, px, y, y_pixel_bytes, channels);

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tile.h: convolution and dense as tiles of pixels x channels straight from the NHWC tensor: packing, bands, and the walk over tiles.
+/* tile.h: convolution and dense as tiles of pixels x channels straight from the NHWC tensor: how layers are cut, and packing.
 **
 ** Output channels of a group are cut into vectors of `lanes`, vectors into panels. One panel as packed:
 **
-**   epi_mode (64 bytes) | bias sets, mult, shift, what the level adds: vecs x lanes x s32 each | weights: steps x vecs x lanes x 4 bytes
+**   epi_mode (64 bytes) | bias sets | mult, shift, what the level adds: vecs x lanes x s32 each | weights: steps x vecs x lanes x 4 bytes
+**
+** With levels, thresholds stand in place of mult and what follows it, filled up with INT32_MAX to 1, 3, 7 or 15: where an accumulator
+** passes the filling too, it has passed all the real ones, and the level is the last.
+**
+** Fixes of layers with weights of 16 bits are in the weights; of others each panel has a list of them behind all panels, as tile_fix, and
+** what they add to a tile's accumulators is added behind the tile.
 **
 ** A step multiplies `granule` neighbouring inputs of a pixel, 4 bytes in all, with 4 bytes of weights in each lane. Steps cover a run of
 ** inputs that lie together: (KW,C) of one kernel row when columns are not dilated and there is one group, else C of one tap. A run's
@@ -20,16 +26,16 @@
 #include "run/kern/x86/x86.h"
 
 enum {
-    TILE_PX_MAX = 12,   /* pixels of a tile */
+    TILE_PX_MAX = 16,   /* pixels of a tile */
     TILE_VEC_MAX = 9,
+    TILE_LANES_MAX = 16,
     TILE_ACC_MAX = 24,  /* accumulator vectors of a tile */
     TILE_ACC_ALL = 120, /* accumulator vectors that are requantized together */
-    TILE_TALL = 8,      /* tiles of more pixels take only evenly spaced ones, and all taps */
-    TILE_STATE = 3072,
-    TILE_FAR_BYTES = 192 << 10, /* packed weights that hardly are in L2 when the layer starts: they are fetched ahead, */
-    TILE_FAR_PX = 24,           /* where each is used so often that the fetching costs little */
-    TILE_FAR_STEP = 8 << 10,    /* and a tile has not so many to fetch that it waits; long panels are streams, which the machine fetches */
+    TILE_TALL = 8,      /* tiles of more pixels take only evenly spaced ones, given by the first two, and all taps */
+    TILE_STATE = 3584,
     TILE_WIDE_BYTES = 28 << 10, /* weights of a wide panel: they stay in L1 */
+    TILE_FAR_WEIGHTS = 768 << 10, /* packed weights that are read once instead of once a band, */
+    TILE_NEAR_INPUTS = 768 << 10, /* if the inputs of a sample, which then are read once a panel, are not more than this */
     TILE_EDGES_LEAST = 64,      /* channels from which runs of one tap are long enough */
     TILE_TOP = 1, TILE_BOTTOM = 2, TILE_LEFT = 4, TILE_RIGHT = 8, TILE_SETS = 16, /* bias sets: the sides where taps are missing */
     TILE_HEAD = 64,     /* bytes of a panel's epi_mode */
@@ -41,21 +47,45 @@ enum {
 
 /* The inputs of a tile: kh rows of runs_w runs of steps. lead (trail): the first (last) run skips the first (last) pixel. */
 typedef struct tile_walk {
-    uint32_t kh, runs_w, steps;
+    uint32_t kh, runs_w, steps, runs;       /* runs: kh * runs_w */
     bool lead, trail;
-    size_t kh_bytes, run_bytes;             /* from one to the next */
+    size_t run_bytes;                       /* of inputs: 4 * steps */
+    size_t run_skip, row_skip;              /* bytes from a run's end to the next run; and besides to the next row's first */
     const int32_t *bias_first, *bias_last;  /* of the first pixel (also if it is the only one), of the last */
+    const uint8_t *ahead;                   /* a line of 64 bytes for each step, to be fetched into L2 */
 } tile_walk;
 
 /* acc[pixel][vec][lane] = bias + products. */
 typedef void tile_fn(const uint8_t *const *px, const uint8_t *w, const int32_t *bias, const tile_walk *k, int32_t *acc);
-/* What an epilogue needs to know of a panel. consts: mult, shift (epi_shift()) and the level's; all vecs x lanes. */
+/* One fix of a panel. */
+typedef struct tile_fix {
+    size_t at;      /* bytes from a pixel's first input to the first of the step that has the tap */
+    uint32_t word;  /* weights of that step: add, and zeros */
+    int32_t add;
+    uint16_t place; /* 1 << its lane in its vector */
+    uint8_t byte;   /* which of the step is the tap's */
+    uint8_t sides;  /* edges: without taps at these (TILE_TOP ...) there is none to multiply */
+    uint32_t lane;  /* of the panel; lists ascend by it */
+    uint32_t left;  /* fixes of the same vector from this one on */
+} tile_fix;
+typedef struct tile_fixes {
+    const tile_fix *first, *end;
+    uint32_t sides; /* missing for all pixels of the tile, */
+    uint32_t sides_first, sides_last; /* its first one (also if it is the only one), its last one */
+    size_t above;   /* at is this much less: bytes to the first row of taps that is there */
+} tile_fixes;
+/* acc of n pixels of `lanes` += the fixes. px: n pointers; more than TILE_TALL evenly spaced. */
+typedef void tile_fix_fn(const tile_fixes *f, const uint8_t *const *px, uint32_t n, uint32_t lanes, int32_t *acc);
+
+/* What an epilogue needs to know of a panel. consts: mult, shift (epi_shift()) and the level's, or thresholds; all vecs x lanes. */
 typedef struct tile_out {
     const int32_t *consts;
     const it_epi *e;
     uint32_t vecs, channels;
     epi_mode mode;
-    size_t pixel_bytes; /* from one output pixel to the next */
+    size_t pixel_bytes, other_bytes; /* from one output pixel to the next, from one of other */
+    const uint8_t *other;            /* at the first pixel's first channel */
+    bool staged;                     /* e's sum and table are none of the epilogue's business: y is a buffer */
 } tile_out;
 /* y: the first pixel's first of o->channels outputs. */
 typedef void tile_epi_fn(const int32_t *acc, const tile_out *o, const void *state, uint32_t px, uint8_t *y);
@@ -68,8 +98,13 @@ typedef struct tile_level {
     bool edges;
     uint8_t px_max[TILE_VEC_MAX + 1];                        /* by vectors; 0: no such panels */
     tile_fn *const (*tiles)[TILE_PX_MAX + 1];                /* [vecs][px] */
+    tile_fix_fn *fix;                                        /* NULL: weights have 16 bits */
     void (*open)(const tile_out *o, void *state);            /* what epi needs of a panel, at most TILE_STATE bytes; NULL: nothing */
     tile_epi_fn *epi;
+    bool (*fuses)(const tile_out *o); /* whether open and epi do e's sum and table too; NULL: never */
+    it_fn_add_u8 *add;                /* else these do, on what epi leaves in a buffer */
+    it_fn_lut_u8 *lut;
+    bool levels;                      /* whether epi knows thresholds */
     uint32_t (*channel)(uint32_t vecs, uint32_t vec, uint32_t lane); /* which of a panel's channels stands in a lane */
     /* Completes the constants of a packed panel and returns its mode; NULL: nothing to do. */
     epi_mode (*finish)(epi_mode mode, uint32_t lanes, const it_epi *e, int32_t *consts);
@@ -83,6 +118,7 @@ typedef struct tile_plan {
     uint32_t sets;                             /* of biases */
     size_t vec_bytes;                          /* of one vector in a panel */
     bool flat, copy, edges;
+    bool by_panel;                             /* bands change first from unit to unit, then panels */
     bool bottom, right;                        /* edges: the last row (column) of outputs misses taps */
     uint32_t band_rows, bands;                 /* rows of a band; bands of a sample. Flat: pixels of a band, bands of the batch */
     size_t in_px, px_bytes, row_bytes, rows, columns; /* in_px: bytes of x; the others: of a band as read */
@@ -125,16 +161,31 @@ static inline void plan_inputs(const tile_level *v, const it_conv_geom *g, tile_
     p->in_px = it_conv_in_pitch(g) * v->in_bytes;
     p->px_bytes = p->copy ? (size_t)g->in_c * v->x_bytes : p->in_px;
     p->row_bytes = p->px_bytes * (p->copy && !p->flat ? p->columns : g->in_w);
-    p->walk.kh_bytes = g->dil_h * p->row_bytes;
-    p->walk.run_bytes = g->dil_w * p->px_bytes;
+    p->walk.runs = p->walk.kh * p->walk.runs_w;
+    p->walk.run_bytes = p->walk.steps * (size_t)4;
+    p->walk.run_skip = g->dil_w * p->px_bytes - p->walk.run_bytes;
+    p->walk.row_skip = g->dil_h * p->row_bytes - p->walk.runs_w * g->dil_w * p->px_bytes;
 }
 
-static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g, uint32_t batch)
+/* Thresholds of a channel, filled up: 2^n - 1. */
+static inline uint32_t tile_thresholds(const it_epi *e)
+{
+    uint32_t n = 1;
+    while (n + 1 < e->levels_len)
+        n = 2 * n + 1;
+    return n;
+}
+
+/* 32-bit constants of a lane behind the biases. */
+static inline uint32_t tile_words(const tile_level *v, const it_epi *e) { return e->levels_len ? tile_thresholds(e) : v->const_words; }
+
+/* words: tile_words(), where panels are looked into. */
+static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g, uint32_t words, uint32_t batch)
 {
     tile_plan p = { .in_len = g->in_c / g->group, .out_len = g->out_c / g->group };
     plan_inputs(v, g, &p);
     p.vecs = tile_ceil(p.out_len, v->lanes);
-    size_t step_bytes = (size_t)p.walk.kh * p.walk.runs_w * p.walk.steps * v->lanes * 4;
+    size_t step_bytes = (size_t)p.walk.runs * p.walk.steps * v->lanes * 4;
     bool wide = !p.edges && p.vecs <= v->wide_max && v->px_max[p.vecs] && p.vecs * step_bytes <= TILE_WIDE_BYTES;
     uint32_t vec_max = v->vec_max;
     if (p.edges && vec_max == 4 && vec_max * step_bytes > TILE_WIDE_BYTES && g->out_w < 5 * tile_ceil(g->out_w, v->px_max[4]))
@@ -142,12 +193,14 @@ static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g,
     p.panels = wide ? 1 : tile_ceil(p.vecs, vec_max);
     if (vec_max != v->vec_max && p.panels > TILE_UNITS)
         p.panels += p.panels % 2; /* such layers may have one band only: even work for two threads */
-    p.vec_bytes = v->lanes * 4 * (size_t)(p.sets + v->const_words) + step_bytes;
+    p.vec_bytes = v->lanes * 4 * (size_t)(p.sets + words) + step_bytes;
     uint64_t px = (uint64_t)g->out_h * g->out_w * (p.flat ? batch : 1), len = p.flat ? px : g->out_h;
     p.bands = tile_bands(px, p.panels * g->group);
     p.bands = p.bands > len ? (uint32_t)len : p.bands;
     p.band_rows = (uint32_t)((len + p.bands - 1) / p.bands);
     p.bands = (uint32_t)((len + p.band_rows - 1) / p.band_rows);
+    p.by_panel = !p.copy && p.bands > 1 && g->group == 1 && p.vecs * step_bytes > TILE_FAR_WEIGHTS &&
+                 p.row_bytes * g->in_h <= TILE_NEAR_INPUTS;
     p.rows = (size_t)(p.band_rows - 1) * g->stride_h + (size_t)(g->kh - 1) * g->dil_h + 1;
     return p;
 }
@@ -165,32 +218,59 @@ static size_t panel_at(const tile_plan *p, uint32_t group, uint32_t panel)
            panel_first_vec(p, panel) * p->vec_bytes;
 }
 
-static inline size_t tile_packed_bytes(const tile_level *v, const it_conv_geom *g, const it_epi *e)
+/* Lists of fixes: where each panel's begins and the last one's ends, then all. */
+static inline size_t tile_fixes_at(const tile_plan *p, const it_conv_geom *g) { return panel_at(p, g->group, 0); }
+static inline size_t tile_fix_firsts(const tile_plan *p, const it_conv_geom *g)
 {
-    (void)e;
-    tile_plan p = tile_plan_of(v, g, 1);
-    return panel_at(&p, g->group, 0);
+    return it_round_up(((size_t)p->panels * g->group + 1) * sizeof(uint32_t), 16);
 }
 
-/* One channel's weights into its lane. wide: s16 pairs instead of s8 fours. */
-static inline void pack_lane(const tile_plan *p, const int8_t *w, uint32_t granule, size_t step_bytes, uint8_t *dst)
+static inline size_t tile_packed_bytes(const tile_level *v, const it_conv_geom *g, const it_epi *e)
 {
-    for (uint32_t run = 0; run < p->walk.kh * p->walk.runs_w; run++, w += p->run_len)
-        for (size_t k = 0; k < p->run_len; k += granule, dst += step_bytes) {
-            size_t n = p->run_len - k < granule ? p->run_len - k : granule;
-            int16_t wide[2] = { 0, 0 };
-            if (granule == 4) {
-                memcpy(dst, w + k, n);
-                continue;
-            }
-            for (size_t i = 0; i < n; i++)
-                wide[i] = w[k + i];
-            memcpy(dst, wide, sizeof wide);
+    tile_plan p = tile_plan_of(v, g, tile_words(v, e), 1);
+    return tile_fixes_at(&p, g) + (v->fix && g->fixes_len ? tile_fix_firsts(&p, g) + g->fixes_len * sizeof(tile_fix) : 0);
+}
+
+/* len inputs of one run of a channel into its lane: s8 fours, or (granule 2) s16 pairs. */
+static inline void pack_lane(const int8_t *w, size_t len, uint32_t granule, size_t step_bytes, uint8_t *dst)
+{
+    if (granule == 4) {
+        for (; len >= 4; len -= 4, w += 4, dst += step_bytes)
+            memcpy(dst, w, 4);
+        memcpy(dst, w, len);
+        return;
+    }
+    for (size_t k = 0; k < len; k += granule, dst += step_bytes) {
+        int16_t wide[2] = { 0, 0 };
+        for (size_t i = 0; i < granule && k + i < len; i++)
+            wide[i] = w[k + i];
+        memcpy(dst, wide, sizeof wide);
+    }
+}
+
+/* All weights of a panel, a few steps of every lane at a time, so that what is written stays in L1. from: each lane's channel, or NULL. */
+static inline void pack_lanes(const tile_plan *p, const int8_t *const *from, uint32_t lanes, uint32_t granule, uint8_t *dst)
+{
+    enum { BLOCK = 64 };
+    for (size_t run = 0, at = 0; run < p->walk.runs; run++, at += p->run_len)
+        for (size_t k = 0, n; k < p->run_len; k += n, dst += (n + granule - 1) / granule * lanes * 4) {
+            n = p->run_len - k < BLOCK ? p->run_len - k : BLOCK;
+            for (uint32_t i = 0; i < lanes; i++)
+                if (from[i])
+                    pack_lane(from[i] + at + k, n, granule, (size_t)lanes * 4, dst + (size_t)i * 4);
         }
 }
 
-/* The bias sets of a lane: what the zero point adds under the taps that a set's sides miss. lanes: from one set to the next. */
-static inline void pack_bias(const tile_plan *p, const it_conv_geom *g, int32_t bias, const int8_t *w, uint32_t lanes, int32_t *dst)
+/* The sides at which a row and column of taps lies. */
+static inline uint32_t tile_sides(const it_conv_geom *g, uint32_t kh, uint32_t kw)
+{
+    return (kh == 0 ? TILE_TOP : 0) | (kh == g->kh - 1 ? TILE_BOTTOM : 0) | (kw == 0 ? TILE_LEFT : 0) | (kw == g->kw - 1 ? TILE_RIGHT : 0);
+}
+
+/* The bias sets of a lane: what the zero point adds under the taps that a set's sides miss. lanes: from one set to the next. w: channel
+** o's. */
+static inline void pack_bias(const tile_plan *p, const it_conv_geom *g, int32_t bias, size_t o, const int8_t *w, uint32_t lanes,
+                             int32_t *dst)
 {
     for (uint32_t set = 0; set < p->sets; set++)
         dst[(size_t)set * lanes] = bias;
@@ -198,15 +278,93 @@ static inline void pack_bias(const tile_plan *p, const it_conv_geom *g, int32_t 
         return;
     for (uint32_t kh = 0; kh < g->kh; kh++)
         for (uint32_t kw = 0; kw < g->kw; kw++, w += p->in_len) {
-            uint32_t sides = (kh == 0 ? TILE_TOP : 0) | (kh == g->kh - 1 ? TILE_BOTTOM : 0) | (kw == 0 ? TILE_LEFT : 0) |
-                             (kw == g->kw - 1 ? TILE_RIGHT : 0);
+            uint32_t sides = tile_sides(g, kh, kw), tap = (kh * g->kw + kw) * p->in_len;
             int32_t sum = 0; /* a partial sum of the layer's: times in_zero it stays below 2^31 */
             for (uint32_t k = 0; sides && k < p->in_len; k++)
                 sum += w[k];
+            for (uint32_t k = it_fix_first(g, o); sides && k < g->fixes_len && g->fixes[k].out == o; k++)
+                sum += g->fixes[k].tap - tap < p->in_len ? g->fixes[k].add : 0;
             for (uint32_t set = 0; set < p->sets; set++)
                 if (set & sides)
                     dst[(size_t)set * lanes] += g->in_zero * sum;
         }
+}
+
+/* A lane's constants of requantization. w: the channel's. */
+static inline void pack_scale(const tile_level *v, const it_conv_geom *g, const it_epi *e, size_t o, const int8_t *w, size_t taps,
+                              int32_t *mode, int32_t *mult, int32_t *shift)
+{
+    *mult = e->mult[o];
+    if (*mult != 0)
+        *shift = e->shift[o];
+    if (*shift < 33) {
+        epi_mode needs = epi_mode_of(epi_acc_max(e->bias[o], v->in_bytes, w, taps, 1) + epi_fix_max(g, o, v->in_bytes), *shift);
+        *mode = (int32_t)needs > *mode ? (int32_t)needs : *mode;
+    }
+}
+
+static inline void pack_thresholds(const it_epi *e, size_t o, uint32_t lanes, int32_t *dst)
+{
+    uint32_t n = e->levels_len - 1, all = tile_thresholds(e);
+    for (uint32_t k = 0; k < all; k++)
+        dst[(size_t)k * lanes] = k < n ? e->thresholds[o * n + k] : INT32_MAX;
+}
+
+/* The channel that stands in a panel's lane; false: none. */
+static inline bool lane_channel(const tile_level *v, const tile_plan *p, uint32_t group, uint32_t panel, uint32_t lane, size_t *o)
+{
+    uint32_t c = panel_first_vec(p, panel) * v->lanes + v->channel(panel_vecs(p, panel), lane / v->lanes, lane % v->lanes);
+    *o = (size_t)group * p->out_len + c;
+    return c < p->out_len;
+}
+
+/* Into weights of 16 bits, which hold every sum. */
+static inline void pack_wide_fixes(const tile_level *v, const tile_plan *p, const it_conv_geom *g, uint32_t group, uint32_t panel,
+                                   uint8_t *weights)
+{
+    const uint32_t lanes = panel_vecs(p, panel) * v->lanes;
+    size_t o;
+    for (uint32_t i = 0; g->fixes_len && i < lanes; i++)
+        for (uint32_t k = lane_channel(v, p, group, panel, i, &o) ? it_fix_first(g, o) : g->fixes_len; k < g->fixes_len; k++) {
+            const it_fix *f = &g->fixes[k];
+            if (f->out != o)
+                break;
+            size_t in_run = f->tap % p->run_len, step = f->tap / p->run_len * p->walk.steps + in_run / 2;
+            ((int16_t *)(weights + (step * lanes + i) * 4))[in_run % 2] += (int16_t)f->add;
+        }
+}
+
+static inline tile_fix tile_fix_of(const tile_level *v, const tile_plan *p, const it_conv_geom *g, const it_fix *f, uint32_t lane)
+{
+    uint32_t kh = f->tap / (g->kw * p->in_len), kw = f->tap / p->in_len % g->kw, byte = (uint32_t)(f->tap % p->run_len % 4);
+    size_t at = kh * (g->dil_h * p->row_bytes) + kw * (g->dil_w * p->px_bytes) + f->tap % p->in_len;
+    return (tile_fix){ .at = at - byte, .word = (uint32_t)(uint8_t)f->add << 8 * byte, .add = f->add, .byte = (uint8_t)byte, .lane = lane,
+                       .place = (uint16_t)(1u << lane % v->lanes), .sides = p->edges ? (uint8_t)tile_sides(g, kh, kw) : 0 };
+}
+
+/* The list of a panel, to to[n] and on; what n becomes. */
+static inline uint32_t pack_panel_fixes(const tile_level *v, const tile_plan *p, const it_conv_geom *g, uint32_t group, uint32_t panel,
+                                        tile_fix *to, uint32_t n)
+{
+    const uint32_t begin = n;
+    size_t o;
+    for (uint32_t i = 0; i < panel_vecs(p, panel) * v->lanes; i++)
+        for (uint32_t k = lane_channel(v, p, group, panel, i, &o) ? it_fix_first(g, o) : g->fixes_len;
+             k < g->fixes_len && g->fixes[k].out == o; k++)
+            to[n++] = tile_fix_of(v, p, g, &g->fixes[k], i);
+    for (uint32_t i = n; i-- > begin;)
+        to[i].left = i + 1 < n && to[i].lane / v->lanes == to[i + 1].lane / v->lanes ? to[i + 1].left + 1 : 1;
+    return n;
+}
+
+/* The lists of all panels. */
+static inline void pack_fixes(const tile_level *v, const tile_plan *p, const it_conv_geom *g, uint8_t *dst)
+{
+    uint32_t *first = (uint32_t *)dst, n = 0;
+    tile_fix *to = (tile_fix *)(dst + tile_fix_firsts(p, g));
+    memset(dst, 0, tile_fix_firsts(p, g));
+    for (uint32_t at = 0; at < p->panels * g->group; at++, first[at] = n)
+        n = pack_panel_fixes(v, p, g, at / p->panels, at % p->panels, to, n);
 }
 
 static inline void pack_panel(const tile_level *v, const tile_plan *p, const it_conv_geom *g, const it_epi *e, const int8_t *w,
@@ -216,22 +374,28 @@ static inline void pack_panel(const tile_level *v, const tile_plan *p, const it_
     size_t taps = (size_t)g->kh * g->kw * p->in_len;
     memset(dst, 0, TILE_HEAD + vecs * p->vec_bytes);
     int32_t *mode = (int32_t *)dst, *bias = (int32_t *)(dst + TILE_HEAD), *mult = bias + (size_t)p->sets * lanes, *shift = mult + lanes;
-    uint8_t *weights = (uint8_t *)(mult + (size_t)v->const_words * lanes);
+    uint8_t *weights = (uint8_t *)(mult + (size_t)tile_words(v, e) * lanes);
+    const int8_t *from[TILE_VEC_MAX * TILE_LANES_MAX] = { NULL };
     for (uint32_t i = 0; i < lanes; i++) {
         uint32_t c = first + v->channel(vecs, i / v->lanes, i % v->lanes);
-        shift[i] = 33; /* of lanes without a channel, and where m is 0: any shift gives 0 */
+        if (e->levels_len == 0)
+            shift[i] = 33; /* of lanes without a channel, and where m is 0: any shift gives 0 */
         if (c >= p->out_len)
             continue;
         size_t o = (size_t)group * p->out_len + c;
-        pack_bias(p, g, e->bias[o], w + o * taps, lanes, bias + i);
-        mult[i] = e->mult[o];
-        if (mult[i] != 0)
-            shift[i] = e->shift[o];
-        if (shift[i] < 33) {
-            epi_mode needs = epi_mode_of(epi_acc_max(e->bias[o], v->in_bytes, w + o * taps, taps, 1), shift[i]);
-            *mode = (int32_t)needs > *mode ? (int32_t)needs : *mode;
-        }
-        pack_lane(p, w + o * taps, v->granule, (size_t)lanes * 4, weights + (size_t)i * 4);
+        pack_bias(p, g, e->bias[o], o, w + o * taps, lanes, bias + i);
+        if (e->levels_len)
+            pack_thresholds(e, o, lanes, mult + i);
+        else
+            pack_scale(v, g, e, o, w + o * taps, taps, mode, mult + i, shift + i);
+        from[i] = w + o * taps;
+    }
+    pack_lanes(p, from, lanes, v->granule, weights);
+    if (!v->fix)
+        pack_wide_fixes(v, p, g, group, panel, weights);
+    if (e->levels_len) {
+        *mode = EPI_LEVELS;
+        return;
     }
     for (uint32_t i = 0; i < lanes; i++)
         shift[i] = epi_shift((epi_mode)*mode, shift[i]);
@@ -241,255 +405,26 @@ static inline void pack_panel(const tile_level *v, const tile_plan *p, const it_
 
 static inline void tile_pack(const tile_level *v, const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst)
 {
-    tile_plan p = tile_plan_of(v, g, 1);
+    tile_plan p = tile_plan_of(v, g, tile_words(v, e), 1);
     for (uint32_t group = 0; group < g->group; group++)
         for (uint32_t panel = 0; panel < p.panels; panel++)
             pack_panel(v, &p, g, e, w, group, panel, (uint8_t *)dst + panel_at(&p, group, panel));
+    if (v->fix && g->fixes_len)
+        pack_fixes(v, &p, g, (uint8_t *)dst + tile_fixes_at(&p, g));
 }
 
 static inline uint32_t tile_units(const tile_level *v, const it_conv_geom *g, uint32_t batch)
 {
-    tile_plan p = tile_plan_of(v, g, batch);
+    tile_plan p = tile_plan_of(v, g, 0, batch);
     return (p.flat ? 1 : batch) * p.bands * p.panels * g->group;
 }
 
 static inline size_t tile_scratch_bytes(const tile_level *v, const it_conv_geom *g)
 {
-    tile_plan p = tile_plan_of(v, g, 1);
+    tile_plan p = tile_plan_of(v, g, 0, 1);
     if (!p.copy)
         return 0;
     return (p.flat ? TILE_BAND_PX * 3 / 2 * p.px_bytes : p.rows * p.row_bytes) + TILE_SLACK;
 }
-
-/* n pixels to dense ones. */
-static inline void copy_pixels(const tile_level *v, const tile_plan *p, const it_conv_geom *g, const uint8_t *x, size_t n, uint8_t *dst)
-{
-    if (p->in_px == (size_t)g->in_c * v->in_bytes)
-        copy_in(dst, x, n * g->in_c, v->in_bytes, v->x_bytes);
-    else
-        for (size_t i = 0; i < n; i++)
-            copy_in(dst + i * p->px_bytes, x + i * p->in_px, g->in_c, v->in_bytes, v->x_bytes);
-}
-
-/* Rows [ih, ih + p->rows) of a sample, columns from -pad_l, padding in place. */
-static inline void copy_rows(const tile_level *v, const tile_plan *p, const it_conv_geom *g, const uint8_t *x, int64_t ih, uint8_t *dst)
-{
-    size_t c = g->in_c, left = g->pad_l < p->columns ? g->pad_l : p->columns;
-    size_t mid = p->columns - left < g->in_w ? p->columns - left : g->in_w, right = p->columns - left - mid;
-    for (size_t r = 0; r < p->rows; r++, ih++, dst += p->row_bytes) {
-        if (ih < 0 || ih >= g->in_h) {
-            fill_zero(dst, g->in_zero, p->columns * c, v->x_bytes);
-            continue;
-        }
-        fill_zero(dst, g->in_zero, left * c, v->x_bytes);
-        copy_pixels(v, p, g, x + (size_t)ih * g->in_w * p->in_px, mid, dst + left * p->px_bytes);
-        fill_zero(dst + (left + mid) * p->px_bytes, g->in_zero, right * c, v->x_bytes);
-    }
-}
-
-/* Where the pixels of a band are read and how many there are. */
-typedef struct tile_band {
-    const uint8_t *x;
-    uint32_t px, row_px;            /* all; in a row */
-    uint32_t oh, rows;              /* edges: the first row of outputs, how many */
-    size_t px_step, row_step;       /* bytes from one output pixel's (row's) inputs to the next one's */
-    size_t y_px;                    /* the first pixel's place among all outputs */
-} tile_band;
-
-static inline tile_band band_open(const tile_level *v, const tile_plan *p, const it_conv_geom *g, const uint8_t *x, uint32_t batch,
-                                  uint32_t band, uint8_t *scratch)
-{
-    size_t map = (size_t)g->out_h * g->out_w;
-    tile_band b = { .px_step = g->stride_w * p->px_bytes, .row_step = g->stride_h * p->row_bytes };
-    if (p->flat) {
-        b.y_px = (size_t)band * p->band_rows;
-        b.px = b.row_px = batch * map - b.y_px < p->band_rows ? (uint32_t)(batch * map - b.y_px) : p->band_rows;
-        b.x = x + b.y_px * p->in_px;
-        if (p->copy) {
-            copy_pixels(v, p, g, b.x, b.px, scratch);
-            b.x = scratch;
-        }
-        return b;
-    }
-    uint32_t sample = band / p->bands;
-    b.oh = band % p->bands * p->band_rows;
-    b.rows = g->out_h - b.oh < p->band_rows ? g->out_h - b.oh : p->band_rows;
-    x += (size_t)sample * g->in_h * g->in_w * p->in_px;
-    b.px = b.rows * g->out_w;
-    b.row_px = g->out_w;
-    b.y_px = sample * map + (size_t)b.oh * g->out_w;
-    b.x = p->edges ? x : x + (size_t)b.oh * g->stride_h * p->row_bytes;
-    if (p->copy) {
-        copy_rows(v, p, g, x, (int64_t)b.oh * g->stride_h - g->pad_t, scratch);
-        b.x = scratch;
-    }
-    return b;
-}
-
-/* One panel over one band. */
-typedef struct tile_job {
-    const tile_level *v;
-    tile_out out;
-    const uint8_t *w;
-    const int32_t *bias;
-    uint32_t lanes, waiting, waiting_max;
-    const uint8_t *next;             /* the weights that come next, a part of which each tile fetches into L2 */
-    size_t next_bytes, next_step;
-    uint8_t *y;
-    _Alignas(64) uint8_t state[TILE_STATE];
-    _Alignas(64) int32_t acc[TILE_ACC_ALL * 16];
-} tile_job;
-
-static inline void job_tile(tile_job *j, const uint8_t *const *px, uint32_t n, const uint8_t *w, const int32_t *bias, const tile_walk *k)
-{
-    size_t ahead = j->next_step > TILE_FAR_STEP ? 0 : j->next_step < j->next_bytes ? j->next_step : j->next_bytes;
-    for (size_t i = 0; i < ahead; i += 64)
-        __builtin_prefetch(j->next + i, 0, 2);
-    j->next += ahead;
-    j->next_bytes -= ahead;
-    j->v->tiles[j->out.vecs][n](px, w, bias, k, j->acc + (size_t)j->waiting * j->lanes);
-    j->waiting += n;
-}
-
-static inline void job_flush(tile_job *j)
-{
-    j->v->epi(j->acc, &j->out, j->state, j->waiting, j->y);
-    j->y += j->waiting * j->out.pixel_bytes;
-    j->waiting = 0;
-}
-
-/* All that a tile could have, without a branch; those behind its end, or before a row, are not read. */
-static inline void px_even(const uint8_t **px, const uint8_t *at, size_t step)
-{
-    for (uint32_t i = 0; i < TILE_PX_MAX; i++)
-        px[i] = (const uint8_t *)((uintptr_t)at + i * step);
-}
-
-/* Tiles as even as can be, so that none is nearly empty; they go on from one row to the next, tall ones excepted. */
-static inline void job_band(tile_job *j, const tile_plan *p, const tile_band *b, size_t x_at)
-{
-    const uint8_t *px[TILE_PX_MAX], *row = b->x + x_at, *at = row;
-    uint32_t px_max = j->v->px_max[j->out.vecs], part = px_max > TILE_TALL ? b->row_px : b->px;
-    uint32_t tiles = tile_ceil(part, px_max), least = part / tiles, larger = part % tiles, column = 0;
-    tile_walk k = p->walk;
-    k.bias_first = k.bias_last = j->bias;
-    j->next_step = it_round_up(j->next_bytes / ((size_t)tiles * (b->px / part)) + 1, 64);
-    for (uint32_t done = 0; done < b->px; done += part)
-        for (uint32_t t = 0; t < tiles; t++) {
-            uint32_t n = least + (t < larger);
-            if (n < b->row_px - column) {
-                px_even(px, at, b->px_step);
-                at += n * b->px_step;
-                column += n;
-            } else
-                for (uint32_t i = 0; i < n; i++) {
-                    px[i] = at;
-                    at += b->px_step;
-                    if (++column == b->row_px) {
-                        column = 0;
-                        at = row += b->row_step;
-                    }
-                }
-            job_tile(j, px, n, j->w, j->bias, &k);
-            if (j->waiting > j->waiting_max)
-                job_flush(j);
-        }
-    if (j->waiting)
-        job_flush(j);
-}
-
-/* The same where the map's sides miss taps: tiles end with their row. */
-static inline void job_edges(tile_job *j, const tile_plan *p, const it_conv_geom *g, const tile_band *b, size_t x_at)
-{
-    const uint8_t *px[TILE_PX_MAX];
-    uint32_t px_max = j->v->px_max[j->out.vecs];
-    uint32_t tiles = tile_ceil(b->row_px, px_max > TILE_TALL ? TILE_TALL : px_max);
-    uint32_t least = b->row_px / tiles, larger = b->row_px % tiles;
-    bool merge = g->group == 1 && p->px_bytes == g->in_c;
-    size_t row_weights = (size_t)p->walk.runs_w * p->walk.steps * j->lanes * 4;
-    j->next_step = it_round_up(j->next_bytes / ((size_t)tiles * b->rows) + 1, 64);
-    for (uint32_t oh = b->oh; oh < b->oh + b->rows; oh++) {
-        bool top = oh < g->pad_t, bottom = p->bottom && oh == g->out_h - 1;
-        uint32_t sides = (top ? TILE_TOP : 0) | (bottom ? TILE_BOTTOM : 0);
-        tile_walk all = p->walk;
-        all.kh -= (uint32_t)top + bottom;
-        size_t ih = (size_t)oh * g->stride_h + top - g->pad_t;
-        const uint8_t *row = b->x + ih * p->row_bytes + x_at;
-        for (uint32_t t = 0, ow = 0; t < tiles; t++) {
-            uint32_t n = least + (t < larger);
-            tile_walk k = all;
-            k.lead = ow < g->pad_l;
-            k.trail = p->right && t == tiles - 1;
-            if (merge && !k.lead && !k.trail) {
-                k.steps *= k.runs_w;
-                k.runs_w = 1;
-            }
-            px_even(px, (const uint8_t *)((uintptr_t)row + ow * b->px_step - g->pad_l * p->px_bytes), b->px_step);
-            ow += n;
-            uint32_t set = p->sets == 1 ? 0 : sides, left = k.lead ? TILE_LEFT : 0, right = k.trail ? TILE_RIGHT : 0;
-            const int32_t *bias = j->bias + (size_t)set * j->lanes;
-            k.bias_first = p->sets == 1 ? bias : bias + (size_t)(n == 1 ? left | right : left) * j->lanes;
-            k.bias_last = p->sets == 1 ? bias : bias + (size_t)right * j->lanes;
-            job_tile(j, px, n, j->w + (top ? row_weights : 0), bias, &k);
-            if (j->waiting > j->waiting_max)
-                job_flush(j);
-        }
-    }
-    if (j->waiting)
-        job_flush(j);
-}
-
-static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io,
-                            uint32_t unit_begin, uint32_t unit_end, void *scratch)
-{
-    const uint32_t batch = io->batch;
-    tile_plan p = tile_plan_of(v, g, batch);
-    uint32_t panels = p.panels * g->group;
-    size_t out_bytes = e->out == INTACT_S16 ? 2 : 1;
-    bool far = g->group == 1 && panel_at(&p, 1, 0) >= TILE_FAR_BYTES && (uint64_t)g->out_h * g->out_w * batch >= TILE_FAR_PX;
-    tile_band b = { 0 };
-    tile_job j;
-    j.v = v;
-    j.waiting = 0;
-    j.out.e = e;
-    j.out.pixel_bytes = it_conv_out_pitch(g) * out_bytes;
-    for (uint32_t u = unit_begin; u < unit_end; u++) {
-        if (u == unit_begin || u % panels == 0)
-            b = band_open(v, &p, g, io->x, batch, u / panels, scratch);
-        uint32_t group = u % panels / p.panels, panel = u % panels % p.panels;
-        uint32_t first = panel_first_vec(&p, panel) * v->lanes, vecs = panel_vecs(&p, panel);
-        const uint8_t *at = (const uint8_t *)packed + panel_at(&p, group, panel);
-        j.lanes = vecs * v->lanes;
-        j.waiting_max = TILE_ACC_ALL * 16 / j.lanes - v->px_max[vecs];
-        j.bias = (const int32_t *)(at + TILE_HEAD);
-        j.out.consts = j.bias + (size_t)p.sets * j.lanes;
-        j.w = (const uint8_t *)(j.out.consts + (size_t)v->const_words * j.lanes);
-        j.next = at + TILE_HEAD + vecs * p.vec_bytes;
-        j.next_bytes = far && u - unit_begin < panels && u + 1 < unit_end && u % panels != panels - 1 ? vecs * p.vec_bytes : 0;
-        j.out.vecs = vecs;
-        j.out.mode = (epi_mode)*(const int32_t *)at;
-        j.out.channels = p.out_len - first < j.lanes ? p.out_len - first : j.lanes;
-        if (v->open && (u == unit_begin || panels > 1))
-            v->open(&j.out, j.state);
-        j.y = (uint8_t *)io->y + b.y_px * j.out.pixel_bytes + ((size_t)group * p.out_len + first) * out_bytes;
-        size_t x_at = (size_t)group * p.in_len * v->x_bytes;
-        if (p.edges)
-            job_edges(&j, &p, g, &b, x_at);
-        else
-            job_band(&j, &p, &b, x_at);
-    }
-}
-
-/* The functions of a kernel at a level, all but can(). */
-#define TILE_KERN(kern, level)                                                                                                            \
-    static size_t kern##_packed_bytes(const it_conv_geom *g, const it_epi *e) { return tile_packed_bytes(&level, g, e); }                \
-    static void kern##_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { tile_pack(&level, g, e, w, dst); }      \
-    static uint32_t kern##_units(const it_conv_geom *g, uint32_t batch) { return tile_units(&level, g, batch); }                         \
-    static size_t kern##_scratch_bytes(const it_conv_geom *g) { return tile_scratch_bytes(&level, g); }                                  \
-    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,         \
-                           uint32_t unit_end, void *scratch)                                                                              \
-    {                                                                                                                                     \
-        tile_run(&level, g, e, packed, io, unit_begin, unit_end, scratch);                                                                \
-    }
 
 #endif

@@ -2,6 +2,9 @@
 /* tile_mac.h: the inner loops of a tile; included once by a level's file that defines V, VL, V_LOAD, V_STORE, V_BCAST, V_DOT,
 ** TILE_EDGES (whether its tiles skip the taps left and right of the map) and TILE_LARGE (whether it has wide and tall tiles).
 **
+** Each step fetches a line of k->ahead into L2: there lie the weights that come next, or some that are near already. Tiles of one vector,
+** which are all of their layer, have no port to spare for that.
+**
 ** mr pixels x nv vectors, both constants after inlining. Nothing but stores follows the loop: with an epilogue behind it gcc 12
 ** keeps the accumulators in memory. Named variables, not arrays, for the same reason. */
 
@@ -55,26 +58,52 @@
         if (nv > 3)                                                                                                                       \
             w3 = V_LOAD(w + 12 * VL);                                                                                                     \
         (void)w1, (void)w2, (void)w3;                                                                                                     \
+        if (nv > 1)                                                                                                                       \
+            __builtin_prefetch(ahead, 0, 2);                                                                                              \
         PX_EACH(PX_DOT, lo, hi)                                                                                                           \
+        ahead += 64;                                                                                                                      \
         w += (size_t)nv * 4 * VL;                                                                                                         \
         at += 4;                                                                                                                          \
     } while (at != end)
 
+/* Where the next run begins. The barrier keeps gcc from holding the walk in registers, of which the pixels need all. */
+#define PX_NEXT                                                                                                                           \
+    __asm__ volatile("" ::: "memory");                                                                                                    \
+    at += k->run_skip;                                                                                                                    \
+    if (--left == 0) {                                                                                                                    \
+        left = k->runs_w;                                                                                                                 \
+        at += k->row_skip;                                                                                                                \
+    }
+
 static inline __attribute__((always_inline)) void tile_mac(const int mr, const int nv, const uint8_t *const *px, const uint8_t *w,
                                                            const int32_t *bias, const tile_walk *k, int32_t *acc)
 {
-    size_t run_end = (size_t)k->steps * 4;
+    const uint8_t *ahead = k->ahead;
+    uint32_t left = k->runs_w, runs = k->runs;
+    size_t at = 0;
     PX_EACH(PX_START, 0, mr)
-    for (uint32_t h = 0; h < k->kh; h++)
-        for (uint32_t r = 0; r < k->runs_w; r++) {
-            size_t at = h * k->kh_bytes + r * k->run_bytes, end = at + run_end;
-            if (TILE_EDGES && k->lead && r == 0)
+    if (TILE_EDGES && (k->lead || k->trail)) {
+        for (;;) {
+            size_t end = at + k->run_bytes;
+            if (k->lead && left == k->runs_w)
                 PX_RUN(1, mr);
-            else if (TILE_EDGES && k->trail && r == k->runs_w - 1)
+            else if (k->trail && left == 1)
                 PX_RUN(0, mr - 1);
             else
                 PX_RUN(0, mr);
+            if (--runs == 0)
+                break;
+            PX_NEXT
         }
+    } else {
+        for (;;) {
+            size_t end = at + k->run_bytes;
+            PX_RUN(0, mr);
+            if (--runs == 0)
+                break;
+            PX_NEXT
+        }
+    }
     PX_EACH(PX_STORE, 0, mr)
 }
 
@@ -118,25 +147,30 @@ static inline __attribute__((always_inline)) void tile_mac(const int mr, const i
 static inline __attribute__((always_inline)) void tile_mac_wide(const int mr, const int nv, const uint8_t *const *px, const uint8_t *w,
                                                                 const int32_t *bias, const tile_walk *k, int32_t *acc)
 {
-    const uint8_t *p0 = px[0], *p1 = mr > 1 ? px[1] : p0, *p2 = mr > 2 ? px[2] : p0, *p3 = mr > 3 ? px[3] : p0;
+    const uint8_t *ahead = k->ahead, *p0 = px[0], *p1 = mr > 1 ? px[1] : p0, *p2 = mr > 2 ? px[2] : p0, *p3 = mr > 3 ? px[3] : p0;
     VEC_EACH(VEC_START)
-    for (uint32_t h = 0; h < k->kh; h++)
-        for (uint32_t r = 0; r < k->runs_w; r++) {
-            size_t at = h * k->kh_bytes + r * k->run_bytes, end = at + (size_t)k->steps * 4;
-            do {
-                V x0 = V_BCAST(p0 + at), x1 = x0, x2 = x0, x3 = x0;
-                if (mr > 1)
-                    x1 = V_BCAST(p1 + at);
-                if (mr > 2)
-                    x2 = V_BCAST(p2 + at);
-                if (mr > 3)
-                    x3 = V_BCAST(p3 + at);
-                (void)x1, (void)x2, (void)x3;
-                VEC_EACH(VEC_DOT)
-                w += (size_t)nv * 4 * VL;
-                at += 4;
-            } while (at != end);
-        }
+    uint32_t left = k->runs_w, runs = k->runs;
+    for (size_t at = 0;;) {
+        size_t end = at + k->run_bytes;
+        do {
+            V x0 = V_BCAST(p0 + at), x1 = x0, x2 = x0, x3 = x0;
+            if (mr > 1)
+                x1 = V_BCAST(p1 + at);
+            if (mr > 2)
+                x2 = V_BCAST(p2 + at);
+            if (mr > 3)
+                x3 = V_BCAST(p3 + at);
+            (void)x1, (void)x2, (void)x3;
+            __builtin_prefetch(ahead, 0, 2);
+            VEC_EACH(VEC_DOT)
+            ahead += 64;
+            w += (size_t)nv * 4 * VL;
+            at += 4;
+        } while (at != end);
+        if (--runs == 0)
+            break;
+        PX_NEXT
+    }
     VEC_EACH(VEC_STORE)
 }
 
@@ -149,7 +183,7 @@ static inline __attribute__((always_inline)) void tile_mac_wide(const int mr, co
 /* Many pixels, evenly spaced: a pointer for three of them, or the pointers would not fit into registers. */
 #define TALL_EACH(X)                                                                                                                      \
     X(0, 0, 0) X(1, 0, 1) X(2, 0, 2) X(3, 1, 0) X(4, 1, 1) X(5, 1, 2) X(6, 2, 0) X(7, 2, 1) X(8, 2, 2) X(9, 3, 0) X(10, 3, 1)             \
-    X(11, 3, 2)
+    X(11, 3, 2) X(12, 4, 0) X(13, 4, 1) X(14, 4, 2) X(15, 5, 0)
 
 #define TALL_START(i, part, third)                                                                                                        \
     const int32_t *bias##i = !TILE_EDGES ? bias : (i) == 0 ? k->bias_first : (i) == mr - 1 ? k->bias_last : bias;                         \
@@ -173,20 +207,33 @@ static inline __attribute__((always_inline)) void tile_mac_wide(const int mr, co
 static inline __attribute__((always_inline)) void tile_mac_tall(const int mr, const int nv, const uint8_t *const *px, const uint8_t *w,
                                                                 const int32_t *bias, const tile_walk *k, int32_t *acc)
 {
+    const uint8_t *ahead = k->ahead;
     const size_t step = (size_t)(px[1] - px[0]);
+    const uint8_t *q0 = px[0], *q1 = q0 + 3 * step, *q2 = q0 + 6 * step, *q3 = q0 + 9 * step, *q4 = q0 + 12 * step, *q5 = q0 + 15 * step;
+    const size_t run_weights = (size_t)k->steps * nv * 4 * VL;
+    uint32_t left = k->runs_w, runs = k->runs;
     TALL_EACH(TALL_START)
-    for (uint32_t h = 0; h < k->kh; h++)
-        for (uint32_t r = 0; r < k->runs_w; r++) {
-            const uint8_t *q0 = px[0] + h * k->kh_bytes + r * k->run_bytes, *q1 = q0 + 3 * step, *q2 = q0 + 6 * step, *q3 = q0 + 9 * step;
-            const uint8_t *end = w + (size_t)k->steps * nv * 4 * VL;
-            do {
-                V w0 = V_LOAD(w), w1 = nv > 1 ? V_LOAD(w + 4 * VL) : w0;
-                (void)w1;
-                TALL_EACH(TALL_DOT)
-                w += (size_t)nv * 4 * VL;
-                q0 += 4, q1 += 4, q2 += 4, q3 += 4;
-            } while (w != end);
+    for (;;) {
+        const uint8_t *end = w + run_weights;
+        do {
+            V w0 = V_LOAD(w), w1 = nv > 1 ? V_LOAD(w + 4 * VL) : w0;
+            (void)w1;
+            if (nv > 1)
+                __builtin_prefetch(ahead, 0, 2);
+            TALL_EACH(TALL_DOT)
+            ahead += 64;
+            w += (size_t)nv * 4 * VL;
+            q0 += 4, q1 += 4, q2 += 4, q3 += 4, q4 += 4, q5 += 4;
+        } while (w != end);
+        if (--runs == 0)
+            break;
+        size_t skip = k->run_skip;
+        if (--left == 0) {
+            left = k->runs_w;
+            skip += k->row_skip;
         }
+        q0 += skip, q1 += skip, q2 += skip, q3 += skip, q4 += skip, q5 += skip;
+    }
     TALL_EACH(TALL_STORE)
 }
 

@@ -18,7 +18,8 @@ typedef enum epi_mode {
     EPI_LIFTED,
     EPI_FULL,
     EPI_CODES,       /* avx512vnni convolutions to u8: EPI_HIGH rounded in 16 bits (tile_avx512.h), */
-    EPI_CODES_NARROW /* and where no shift is above 39 */
+    EPI_CODES_NARROW, /* and where no shift is above 39 */
+    EPI_LEVELS        /* thresholds are counted */
 } epi_mode;
 
 static inline epi_mode epi_mode_of(int64_t acc_max, int32_t s)
@@ -36,6 +37,12 @@ static inline int64_t epi_acc_max(int32_t bias, uint32_t x_bytes_in, const int8_
     for (size_t k = 0; k < len; k++)
         sum += w[k * stride] < 0 ? -w[k * stride] : w[k * stride];
     return (bias < 0 ? -(int64_t)bias : bias) + sum * (x_bytes_in == 1 ? 255 : 32768);
+}
+
+/* What the fixes of channel o may add to that. */
+static inline int64_t epi_fix_max(const it_conv_geom *g, size_t o, uint32_t x_bytes_in)
+{
+    return (int64_t)it_fix_sum(g, o) * (x_bytes_in == 1 ? 255 : 32768);
 }
 
 /* n elements of in_bytes to elements of x_bytes: equal, or 1 and 2. */
