@@ -130,7 +130,7 @@ static intact_status float_info(intact_ctx *c, const intact_model *m, intact_inf
         l->macs = node_macs(n);
         l->parameters = node_parameters(n);
         out->macs += l->macs;
-        count_op(out, op, n->op->lower != NULL);
+        count_op(out, op, n->op->lower != NULL || n->op->absorbed);
     }
     for (size_t i = 0; i < g->values.len; i++)
         if (g->values.items[i]->is_const && it_type_is_float(g->values.items[i]->t.type))

@@ -28,7 +28,7 @@ uint32_t intact_list_operators(intact_op_count *out, uint32_t cap)
         if (!(*op)->onnx)
             continue;
         if (out && len < cap) {
-            out[len] = (intact_op_count){.has_integer = (*op)->lower != NULL};
+            out[len] = (intact_op_count){.has_integer = (*op)->lower != NULL || (*op)->absorbed};
             strncpy(out[len].op, (*op)->onnx, sizeof out[len].op - 1);
         }
         len++;

@@ -142,20 +142,72 @@ static intact_status settle_output(it_exec *e, const it_value *v, intact_error *
     return INTACT_OK;
 }
 
-intact_status it_exec_run(it_exec *e, const it_tensor *in, size_t in_len, intact_error *err)
+static void drop_all(it_exec *e)
+{
+    for (size_t i = 0; i < e->g->values.len; i++)
+        if (!e->g->values.items[i]->is_const) it_exec_drop(e, &e->cells[i]);
+}
+
+intact_status it_exec_begin(it_exec *e, const it_tensor *in, size_t in_len, intact_error *err)
 {
     const it_graph *g = e->g;
     if (in_len != g->inputs.len)
         return it_fail(err, INTACT_E_ARG, g->name, "%zu inputs were given; the network has %zu", in_len, g->inputs.len);
+    drop_all(e);
+    e->at = 0;
+    for (size_t i = 0; i < in_len; i++) IT_TRY(bind(e, g->inputs.items[i], &in[i], err));
+    return INTACT_OK;
+}
+
+intact_status it_exec_advance(it_exec *e, size_t to, intact_error *err)
+{
+    const it_graph *g = e->g;
     /* One thread for oneDNN: workers run executors of their own side by side, and sums must not depend on a number of threads. The setting
     ** belongs to the calling thread, so it is made at each run. */
     omp_set_num_threads(1);
-    for (size_t i = 0; i < g->values.len; i++)
-        if (!g->values.items[i]->is_const) it_exec_drop(e, &e->cells[i]);
-    for (size_t i = 0; i < in_len; i++) IT_TRY(bind(e, g->inputs.items[i], &in[i], err));
-    for (size_t i = 0; i < g->nodes.len; i++) IT_TRY(it_exec_node(e, (int)i, err));
-    for (size_t i = 0; i < g->outputs.len; i++) IT_TRY(settle_output(e, g->outputs.items[i], err));
+    for (; e->at < to && e->at < g->nodes.len; e->at++) IT_TRY(it_exec_node(e, (int)e->at, err));
+    for (size_t i = 0; to >= g->nodes.len && i < g->outputs.len; i++) IT_TRY(settle_output(e, g->outputs.items[i], err));
     return INTACT_OK;
+}
+
+intact_status it_exec_run(it_exec *e, const it_tensor *in, size_t in_len, intact_error *err)
+{
+    IT_TRY(it_exec_begin(e, in, in_len, err));
+    return it_exec_advance(e, e->g->nodes.len, err);
+}
+
+intact_status it_exec_resume(it_exec *e, const it_exec *base, intact_error *err)
+{
+    const it_graph *g = e->g;
+    drop_all(e);
+    for (size_t i = 0; i < g->values.len; i++) {
+        it_cell *c = &e->cells[i];
+        const it_cell *from = &base->cells[i];
+        if (g->values.items[i]->is_const) continue;
+        c->first = from->first;
+        for (int k = 0; k < 2; k++) { /* blocks stay base's: nobody writes into them here */
+            c->t[k] = from->t[k];
+            c->ready[k] = from->ready[k];
+        }
+    }
+    e->at = base->at;
+    return it_exec_advance(e, g->nodes.len, err);
+}
+
+void it_exec_replace(it_exec *e, const it_value *v, const float *data)
+{
+    it_cell *c = &e->cells[v->id];
+    it_buffers_drop(&e->buffers, c->block[IT_NHWC]);
+    c->block[IT_NHWC] = IT_NO_BLOCK;
+    c->ready[IT_NHWC] = false;
+    c->t[IT_PLAIN].data = data ? (void *)(uintptr_t)data : v->t.data;
+    for (size_t i = 0; i < e->g->nodes.len; i++)
+        for (int k = 0; k < e->g->nodes.items[i]->in_len; k++) {
+            it_cell_node *n = &e->nodes[i];
+            if (e->g->nodes.items[i]->in[k] != v || !n->state) continue;
+            n->state->free(n->state);
+            n->state = NULL;
+        }
 }
 
 const it_tensor *it_exec_output(const it_exec *e, size_t i) { return &e->cells[e->g->outputs.items[i]->id].t[IT_PLAIN]; }

@@ -13,8 +13,8 @@ typedef struct it_exec_options {
     intact_status (*hook)(void *user, const it_value *v, const it_tensor *t, intact_error *err);
     void *hook_user;
     /* Simulated quantization: of a value with v->q for which this says true, every number is replaced by that of its code as soon as it is
-    ** computed (before the hook), a constant weight by scale * code when the executor is made (and what methods tuned stands in for the rest). NULL: all in float. The answer must not
-    ** change while the executor lives; weights are read from v->q once, when it is made. */
+    ** computed (before the hook), a constant weight by scale * code when the executor is made (and what methods tuned stands in for the rest). NULL: all in float. Weights
+    ** are read from v->q once, when the executor is made; what it says of other values may change between runs. */
     bool (*simulates)(void *user, const it_value *v);
     void *simulates_user;
 } it_exec_options;
@@ -24,6 +24,15 @@ void it_exec_free(it_exec *e);
 /* in: one tensor per graph input (plain layout), shapes and data. Afterwards it_exec_output(e, i) holds the graph outputs, plain, valid
 ** until the next run. */
 INTACT_MUST_USE intact_status it_exec_run(it_exec *e, const it_tensor *in, size_t in_len, intact_error *err);
+
+/* A run in parts, for many runs with a common beginning. begin takes the inputs; advance runs every node before node to (node count: all, and
+** the outputs are there); resume, with e and base executors of one graph, drops what e holds, takes what base holds now and runs the rest:
+** base stays where it is and must outlive the use of e's outputs. What base has computed already is not rounded again. */
+INTACT_MUST_USE intact_status it_exec_begin(it_exec *e, const it_tensor *in, size_t in_len, intact_error *err);
+INTACT_MUST_USE intact_status it_exec_advance(it_exec *e, size_t to, intact_error *err);
+INTACT_MUST_USE intact_status it_exec_resume(it_exec *e, const it_exec *base, intact_error *err);
+/* From the next node on constant v, float32, has this content (kept by the caller while e lives); NULL: its own. */
+void it_exec_replace(it_exec *e, const it_value *v, const float *data);
 const it_tensor *it_exec_output(const it_exec *e, size_t i);
 size_t it_exec_peak_bytes(const it_exec *e);
 

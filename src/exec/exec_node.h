@@ -33,6 +33,7 @@ struct it_exec {
     it_cell_node *nodes;   /* [node index] */
     const it_tensor **in;  /* of the node that runs; as many as the widest has */
     it_tensor *in_mem, *out_mem, **out;
+    size_t at;             /* the next node of the present run */
 };
 
 /* The value's content in that layout, converted when needed. */

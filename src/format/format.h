@@ -14,9 +14,22 @@ INTACT_MUST_USE intact_status it_onnx_read_memory(const void *bytes, size_t len,
 /* A TensorProto (the .pb files of conformance cases): data in arena. */
 INTACT_MUST_USE intact_status it_onnx_tensor(const void *bytes, size_t len, const char *where, it_arena *arena, it_tensor *out, intact_error *err);
 
-/* Writes a network as an ONNX model, atomically: IR version 7, g->opset, constants as raw data, attributes as they were read or built.
-** Refuses what ONNX cannot say: operators of our own and fused clamps, so networks are written before passes run. */
+/* Writes a network as an ONNX model, atomically: IR version 7 (up to 10, as the opset needs), g->opset, constants as raw data, attributes
+** as they were read or built. Refuses what ONNX cannot say: operators of our own and fused clamps, so networks are written before passes run. */
 INTACT_MUST_USE intact_status it_onnx_write(const it_graph *g, const char *path, intact_error *err);
+
+/* A checked program as an ONNX network in an initialised graph, to be written as it is. Fails with UNSUPPORTED and the layer where there
+** is no way to say it. */
+typedef struct it_export_format it_export_format;
+typedef struct it_export_options {
+    bool pixels; /* raw pixels are the input, else what they stand for */
+    bool int4;   /* weights of layers that are packed and fit -8..7 are int4, which few runtimes compute with; else int8 */
+} it_export_options;
+extern const it_export_format *const it_export_format_all[]; /* NULL at the end; from export_list.h */
+const char *it_export_format_name(const it_export_format *f);
+const char *it_export_format_summary(const it_export_format *f);
+const it_export_format *it_export_format_find(const char *name); /* NULL when unknown */
+INTACT_MUST_USE intact_status it_export_graph(const it_prog *p, const it_export_format *f, it_export_options opt, it_graph *g, intact_error *err);
 
 /* Writes a checked program as .itm (docs/FORMAT.md), atomically. */
 INTACT_MUST_USE intact_status it_itm_write(const it_prog *p, const char *path, uint64_t *file_bytes, intact_error *err);

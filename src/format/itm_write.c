@@ -97,13 +97,14 @@ static void put_instrs(out_bytes *o, const it_prog *p, size_t *name)
     put_u32(o, (uint32_t)p->instrs.len);
     for (size_t k = 0; k < p->instrs.len; k++) {
         const it_pinstr *i = &p->instrs.items[k];
-        put_u32(o, i->kind->code);
+        const uint32_t fields = it_pinstr_fields(i);
+        put_u32(o, it_itm_code_word(i->kind->code, fields - it_instr_fields_least(i->kind)));
         put_u32(o, i->in_len);
         put_u32(o, i->out_len);
         put_u32(o, (uint32_t)*name);
         put_words(o, i->in, i->in_len);
         put_words(o, i->out, i->out_len);
-        for (uint32_t f = 0; f < i->kind->fields_len; f++) {
+        for (uint32_t f = 0; f < fields; f++) {
             uint32_t v;
             memcpy(&v, (const char *)i->args + i->kind->fields[f].offset, sizeof v);
             put_u32(o, v);

@@ -5,6 +5,7 @@
 **   float | double | int64                 float | double | int64    itself
 **   uint32, uint64                         uint64            in 64 bits
 **   int8..32, uint8, uint16, bool, float16 int32             in 32 bits (float16: its bits)
+**   int4, uint4                            int32             two in 32 bits, as raw_data has two in a byte: the first in the low half
 */
 #include <errno.h>
 #include <limits.h>
@@ -50,6 +51,19 @@ static intact_status take(const it_reading *a, const void *bytes)
     return INTACT_OK;
 }
 
+/* Two to a byte in the file, one in memory. */
+static intact_status take_halves(const it_reading *a, const void *from, size_t step)
+{
+    IT_TRY(room(a, &a->t->data));
+    for (size_t i = 0; i < a->len; i++) {
+        int v = ((const uint8_t *)from)[i / 2 * step] >> (i % 2 * 4) & 15;
+        ((int8_t *)a->t->data)[i] = (int8_t)(a->t->type == IT_I4 && v > 7 ? v - 16 : v);
+    }
+    return INTACT_OK;
+}
+
+static size_t stored_bytes(const it_reading *a) { return it_type_is_4bit(a->t->type) ? (a->len + 1) / 2 : a->bytes; }
+
 static intact_status take_list(const it_reading *a, const char *name, size_t has, const void *items)
 {
     if (has != a->len) return wrong_count(a, name, has, a->len);
@@ -62,6 +76,10 @@ static intact_status take_list(const it_reading *a, const char *name, size_t has
 static intact_status take_int32s(const it_reading *a)
 {
     const int32_t *list = a->p->int32_data;
+    if (it_type_is_4bit(a->t->type)) {
+        if (a->p->n_int32_data != stored_bytes(a)) return wrong_count(a, "int32_data", a->p->n_int32_data, stored_bytes(a));
+        return take_halves(a, list, sizeof *list); /* the low byte is the first one: little-endian machines only */
+    }
     if (a->p->n_int32_data != a->len) return wrong_count(a, "int32_data", a->p->n_int32_data, a->len);
     if (a->t->type == IT_I32) return take(a, list);
     IT_TRY(room(a, &a->t->data));
@@ -156,7 +174,7 @@ static intact_status external_number(const it_reading *a, const char *key, const
 static intact_status take_external(const it_reading *a)
 {
     const char *location = NULL;
-    uint64_t offset = 0, length = a->bytes;
+    uint64_t offset = 0, length = stored_bytes(a);
     char path[PATH_MAX];
     const it_map *map = NULL;
     for (size_t i = 0; i < a->p->n_external_data; i++) {
@@ -167,13 +185,14 @@ static intact_status take_external(const it_reading *a)
         if (!strcmp(key, "length")) IT_TRY(external_number(a, key, e->value, &length));
     }
     IT_TRY(external_path(a, location, path));
-    if (length != a->bytes) return wrong_count(a, "external data", (size_t)length, a->bytes);
+    if (length != stored_bytes(a)) return wrong_count(a, "external data", (size_t)length, stored_bytes(a));
     IT_TRY(external_map(a, path, &map));
     if (offset > map->len || length > map->len - offset)
         return it_fail(a->r->err, INTACT_E_FORMAT, a->where,
                        "external data: bytes %llu to %llu of a file of %zu", (unsigned long long)offset,
                        (unsigned long long)(offset + length), map->len);
-    return take(a, a->bytes ? (const char *)map->data + offset : "");
+    const char *bytes = a->bytes ? (const char *)map->data + offset : "";
+    return it_type_is_4bit(a->t->type) ? take_halves(a, bytes, 1) : take(a, bytes);
 }
 
 /* ---- */
@@ -183,7 +202,7 @@ static intact_status read_shape(const it_reading *a)
     const Onnx__TensorProto *p = a->p;
     it_tensor *t = a->t;
     if (!it_type_of_onnx(p->data_type, &t->type))
-        return it_fail(a->r->err, INTACT_E_UNSUPPORTED, a->where, "its type is %s (%d); numbers from 8 to 64 bits and bool are supported",
+        return it_fail(a->r->err, INTACT_E_UNSUPPORTED, a->where, "its type is %s (%d); numbers from 4 to 64 bits and bool are supported",
                        it_type_onnx_name(p->data_type), (int)p->data_type);
     if (p->n_dims > IT_RANK_MAX)
         return it_fail(a->r->err, INTACT_E_UNSUPPORTED, a->where, "%zu dimensions; at most %d are supported", p->n_dims, IT_RANK_MAX);
@@ -205,8 +224,8 @@ intact_status it_onnx_read_tensor(it_onnx_reader *r, const Onnx__TensorProto *p,
     a.bytes = it_tensor_bytes(out);
     if (p->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) return take_external(&a);
     if (!p->has_raw_data) return take_typed(&a);
-    if (p->raw_data.len != a.bytes) return wrong_count(&a, "raw_data", p->raw_data.len, a.bytes);
-    return take(&a, p->raw_data.data);
+    if (p->raw_data.len != stored_bytes(&a)) return wrong_count(&a, "raw_data", p->raw_data.len, stored_bytes(&a));
+    return it_type_is_4bit(out->type) ? take_halves(&a, p->raw_data.data, 1) : take(&a, p->raw_data.data);
 }
 
 intact_status it_onnx_tensor(const void *bytes, size_t len, const char *where, it_arena *arena, it_tensor *out, intact_error *err)

@@ -10,7 +10,6 @@
 #include "onnx/onnx.pb-c.h"
 #include "op/op.h"
 
-#define IR_VERSION 7           /* the first to know opset 13 is 7; readers of later versions read it too */
 #define BYTES_MAX INT32_MAX    /* protobuf's limit for one message */
 
 typedef struct onnx_writer {
@@ -59,6 +58,12 @@ static intact_status put_tensor(onnx_writer *w, const char *name, const it_tenso
     memcpy(p->dims, t->dim, p->n_dims * sizeof *p->dims);
     p->has_raw_data = true;
     p->raw_data = (ProtobufCBinaryData){.len = it_tensor_bytes(t), .data = t->data};
+    if (!it_type_is_4bit(t->type)) return INTACT_OK;
+    size_t len = (size_t)it_tensor_len(t); /* two to a byte */
+    uint8_t *half;
+    IT_TRY(room(w, (len + 1) / 2, 1, &half));
+    for (size_t i = 0; i < len; i++) half[i / 2] |= (uint8_t)((((const uint8_t *)t->data)[i] & 15) << (i % 2 * 4));
+    p->raw_data = (ProtobufCBinaryData){.len = (len + 1) / 2, .data = half};
     return INTACT_OK;
 }
 
@@ -243,13 +248,19 @@ static void mark_used(const onnx_writer *w)
     for (size_t i = 0; i < w->g->outputs.len; i++) w->used[w->g->outputs.items[i]->id] = true;
 }
 
+/* The first that knows the opset, 7 at least; readers of later versions read it too. */
+static int64_t ir_version(int opset)
+{
+    return opset <= 14 ? 7 : opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
+}
+
 static intact_status put_model(onnx_writer *w, Onnx__ModelProto *m, Onnx__GraphProto *graph)
 {
     const it_graph *g = w->g;
     onnx__model_proto__init(m);
     onnx__graph_proto__init(graph);
     m->has_ir_version = true;
-    m->ir_version = IR_VERSION;
+    m->ir_version = ir_version(g->opset);
     m->producer_name = borrow("intact");
     m->producer_version = borrow(INTACT_VERSION_STRING);
     m->graph = graph;

@@ -10,11 +10,14 @@
 #define IT_RANK_UNKNOWN (-1)
 
 typedef enum it_type {
-    IT_F32, IT_F64, IT_F16, IT_BOOL, IT_I8, IT_U8, IT_I16, IT_U16, IT_I32, IT_U32, IT_I64, IT_U64, IT_TYPE_COUNT
+    IT_F32, IT_F64, IT_F16, IT_BOOL, IT_I8, IT_U8, IT_I16, IT_U16, IT_I32, IT_U32, IT_I64, IT_U64,
+    IT_I4, IT_U4, /* a byte each in memory */
+    IT_TYPE_COUNT
 } it_type;
 size_t it_type_bytes(it_type t);
 const char *it_type_name(it_type t); /* ONNX's: "float", "int64", ... */
 bool it_type_is_float(it_type t);
+static inline bool it_type_is_4bit(it_type t) { return t == IT_I4 || t == IT_U4; }
 bool it_type_of_onnx(int64_t code, it_type *out); /* TensorProto.DataType; false for those that are not ours */
 const char *it_type_onnx_name(int64_t code);      /* "bfloat16", ...: for messages, any code */
 int it_type_to_onnx(it_type t);
@@ -53,6 +56,8 @@ typedef struct it_quant {
     float *scale;
     int32_t *zero;
     const int8_t *codes;/* weights: the integer codes in the value's own (ONNX) order; NULL for activations */
+    const int32_t *wide;/* of a bias (type S32) that came with the network: its codes, at the scale of the layer's sums */
+    bool given;         /* came with the network: quantization leaves it as it is */
 } it_quant;
 
 typedef struct it_node it_node;

@@ -13,6 +13,7 @@ static const struct {
     [IT_F32] = {"float", 4, 1}, [IT_F64] = {"double", 8, 1}, [IT_F16] = {"float16", 2, 1}, [IT_BOOL] = {"bool", 1, 0},
     [IT_I8] = {"int8", 1, 0},   [IT_U8] = {"uint8", 1, 0},   [IT_I16] = {"int16", 2, 0},   [IT_U16] = {"uint16", 2, 0},
     [IT_I32] = {"int32", 4, 0}, [IT_U32] = {"uint32", 4, 0}, [IT_I64] = {"int64", 8, 0},   [IT_U64] = {"uint64", 8, 0},
+    [IT_I4] = {"int4", 1, 0},   [IT_U4] = {"uint4", 1, 0},
 };
 
 size_t it_type_bytes(it_type t) { return TYPES[t].bytes; }
@@ -27,7 +28,7 @@ static const struct {
     {"undefined", -1}, {"float", IT_F32}, {"uint8", IT_U8}, {"int8", IT_I8}, {"uint16", IT_U16}, {"int16", IT_I16},
     {"int32", IT_I32}, {"int64", IT_I64}, {"string", -1}, {"bool", IT_BOOL}, {"float16", IT_F16}, {"double", IT_F64},
     {"uint32", IT_U32}, {"uint64", IT_U64}, {"complex64", -1}, {"complex128", -1}, {"bfloat16", -1}, {"float8e4m3fn", -1},
-    {"float8e4m3fnuz", -1}, {"float8e5m2", -1}, {"float8e5m2fnuz", -1}, {"uint4", -1}, {"int4", -1}, {"float4e2m1", -1},
+    {"float8e4m3fnuz", -1}, {"float8e5m2", -1}, {"float8e5m2fnuz", -1}, {"uint4", IT_U4}, {"int4", IT_I4}, {"float4e2m1", -1},
 };
 
 bool it_type_of_onnx(int64_t code, it_type *out)
@@ -135,7 +136,9 @@ int64_t it_tensor_get_int(const it_tensor *t, int64_t i)
 {
     switch (t->type) {
     case IT_BOOL:
+    case IT_U4:
     case IT_U8: return ((const uint8_t *)t->data)[i];
+    case IT_I4:
     case IT_I8: return ((const int8_t *)t->data)[i];
     case IT_I16: return ((const int16_t *)t->data)[i];
     case IT_U16: return ((const uint16_t *)t->data)[i];
@@ -154,6 +157,8 @@ void it_tensor_set(const it_tensor *t, int64_t i, double v)
     case IT_F64: ((double *)t->data)[i] = v; return;
     case IT_F16: ((uint16_t *)t->data)[i] = f64_to_f16(v); return;
     case IT_BOOL: ((uint8_t *)t->data)[i] = v != 0; return;
+    case IT_I4:
+    case IT_U4:
     case IT_I8:
     case IT_U8: ((uint8_t *)t->data)[i] = (uint8_t)f64_to_s64(v); return;
     case IT_I16:

@@ -10,7 +10,7 @@
 **   7  a node is the producer of each of its outputs; no value is the output of two nodes, or of a node and an input
 **   8  clamp_lo <= clamp_hi, neither is NaN
 **   9  quantization parameters: 1 scale, or as many as the dimension of axis; scales positive and finite; zero points and
-**      widths that the type can hold
+**      widths that the type can hold; s32 for biases alone, with their codes
 */
 #include <math.h>
 #include <stdlib.h>
@@ -23,10 +23,10 @@
 static intact_status verify_quant(const it_value *v, intact_error *err)
 {
     const it_quant *q = v->q;
-    int64_t lo = q->type == INTACT_U8 ? 0 : q->type == INTACT_S8 ? -128 : -32767;
-    int64_t hi = q->type == INTACT_U8 ? 255 : q->type == INTACT_S8 ? 127 : 32767;
-    if (q->type != INTACT_U8 && q->type != INTACT_S8 && q->type != INTACT_S16) BAD(v->name, 9, "quantized to type %d", (int)q->type);
-    if (q->type == INTACT_S16 ? q->bits != 16 : q->bits < 2 || q->bits > 8) BAD(v->name, 9, "%d bits", q->bits);
+    int64_t lo = q->type == INTACT_U8 ? 0 : q->type == INTACT_S8 ? -128 : q->type == INTACT_S32 ? 0 : -32767;
+    int64_t hi = q->type == INTACT_U8 ? 255 : q->type == INTACT_S8 ? 127 : q->type == INTACT_S32 ? 0 : 32767;
+    if (q->type != INTACT_U8 && q->type != INTACT_S8 && q->type != INTACT_S16 && q->type != INTACT_S32) BAD(v->name, 9, "quantized to type %d", (int)q->type);
+    if (q->type == INTACT_S32 ? q->bits != 32 || !q->wide : q->type == INTACT_S16 ? q->bits != 16 : q->bits < 2 || q->bits > 8) BAD(v->name, 9, "%d bits", q->bits);
     if (q->axis < -1 || (v->t.rank >= 0 && q->axis >= v->t.rank)) BAD(v->name, 9, "scales along axis %d of %d", q->axis, v->t.rank);
     int64_t want = q->axis < 0 ? 1 : v->t.rank < 0 ? q->len : v->t.dim[q->axis];
     if (q->len != want || !q->scale || !q->zero)

@@ -9,7 +9,7 @@ static intact_status cast_parse(it_parse *p)
     int64_t to;
     if (!it_attr_has(p, "to")) return it_node_fail(p->n, p->err, INTACT_E_FORMAT, "attribute to is missing; it names the type");
     IT_TRY(it_attr_int(p, "to", 0, &to));
-    if (!it_type_of_onnx(to, p->n->args))
+    if (!it_type_of_onnx(to, p->n->args) || it_type_is_4bit(*(const it_type *)p->n->args))
         return it_node_fail(p->n, p->err, INTACT_E_UNSUPPORTED,
                             "the type to cast to is %s (%lld); numbers from 8 to 64 bits and bool are supported",
                             it_type_onnx_name(to), (long long)to);

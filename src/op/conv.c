@@ -48,29 +48,32 @@ static int conv_weight_axis(const it_node *n)
     return 0;
 }
 
-/* Canonical order: (O,KH,KW,I/g), depthwise (KH,KW,C). */
-static void weights_reorder(const int8_t *from, int8_t *to, int64_t out_c, int64_t in_per, int64_t taps, bool depthwise)
+/* Canonical order: (O,KH,KW,I/g), depthwise (KH,KW,C). Parts of a weight (lower_parts.c) are input channels side by side. */
+static void weights_reorder(const it_weight_parts *from, int8_t *to, int64_t out_c, int64_t in_per, int64_t taps, bool depthwise)
 {
-    for (int64_t o = 0; o < out_c; o++)
-        for (int64_t i = 0; i < in_per; i++)
-            for (int64_t t = 0; t < taps; t++)
-                to[depthwise ? t * out_c + o : (o * taps + t) * in_per + i] = from[(o * in_per + i) * taps + t];
+    for (int p = 0; p < from->len; p++)
+        for (int64_t o = 0; o < out_c; o++)
+            for (int64_t i = 0; i < in_per; i++)
+                for (int64_t t = 0; t < taps; t++)
+                    to[depthwise ? t * out_c + o : ((o * taps + t) * in_per + i) * from->len + p] = from->codes[((p * out_c + o) * in_per + i) * taps + t];
 }
 
-static intact_status emit(it_lower *lw, const it_node *n, const it_window *win, int8_t *weight, const float *bias, intact_error *err)
+static intact_status emit(it_lower *lw, const it_node *n, const it_window *win, const it_weight_parts *parts, int8_t *weight, const float *bias,
+                          intact_error *err)
 {
     const it_value *x = n->in[0], *w = n->in[1], *y = n->out[0];
     const it_conv_op_args *a = n->args;
     int64_t out_c = w->t.dim[0], per = it_tensor_len(&w->t) / out_c, taps = per / w->t.dim[1];
-    bool depthwise = a->group == x->t.dim[1] && a->group == out_c;
+    bool depthwise = a->group == x->t.dim[1] && a->group == out_c && parts->len == 1;
     int h = win->len - 2, last = win->len - 1; /* h < 0: one axis, height 1 */
-    it_conv_args args = { .group = depthwise ? 1 : (uint32_t)a->group, .kh = 1, .stride_h = 1, .dil_h = 1 };
+    it_conv_args args = { .group = depthwise ? 1 : (uint32_t)a->group, .kh = 1, .stride_h = 1, .dil_h = 1, IT_NO_LEVELS };
     it_mac_consts k;
     uint32_t in, out;
-    weights_reorder(w->q->codes, weight, out_c, w->t.dim[1], taps, depthwise);
+    weights_reorder(parts, weight, out_c, w->t.dim[1], taps, depthwise);
     IT_TRY(it_lower_tensor(lw, x, &in, err));
     IT_TRY(it_lower_tensor(lw, y, &out, err));
-    IT_TRY(it_lower_mac(lw, n, weight, out_c, per, depthwise, w->q, bias, x->q, y->q, &k, err));
+    IT_TRY(it_lower_repeat(lw, n, in, parts->len, &in, err));
+    IT_TRY(it_lower_mac(lw, n, weight, out_c, per * parts->len, depthwise, &parts->q, bias, x->q, y->q, &k, err));
     if (h >= 0) {
         args.kh = (uint32_t)win->kernel[h];
         args.stride_h = (uint32_t)win->stride[h];
@@ -100,12 +103,14 @@ static intact_status conv_lower(it_lower *lw, const it_node *n, intact_error *er
     intact_status st;
     if (x->t.rank > 4)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "convolution over 3 axes has no integer form; 1 or 2 axes have");
+    it_weight_parts parts;
     IT_TRY(it_lower_weight_check(n, err));
     IT_TRY(it_window_resolve(n, &a->win, w->t.dim + 2, &x->t, &win, dim, err));
+    IT_TRY(it_lower_parts(lw, n, w, false, &parts, err));
     IT_TRY(it_lower_bias(lw, n, w->t.dim[0], &bias, err));
-    len = (size_t)it_tensor_len(&w->t);
+    len = (size_t)it_tensor_len(&w->t) * (size_t)parts.len;
     weight = it_alloc_new(lw->alloc, len);
-    st = weight ? emit(lw, n, &win, weight, bias, err) : it_fail_nomem(err, n->name, len);
+    st = weight ? emit(lw, n, &win, &parts, weight, bias, err) : it_fail_nomem(err, n->name, len);
     it_alloc_free(lw->alloc, weight, len);
     it_alloc_free(lw->alloc, bias, (size_t)w->t.dim[0] * sizeof(float));
     return st;

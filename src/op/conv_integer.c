@@ -40,5 +40,5 @@ static intact_status conv_integer_forward(it_run_ctx *c, const it_node *n, const
 const it_op it_op_conv_integer = {
     .name = "conv_integer", .onnx = "ConvInteger", .since = 10, .in_min = 2, .in_max = 4, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_qconv_args), .parse = it_qconv_parse, .infer = conv_integer_infer, .forward = conv_integer_forward,
-    .hint = "give the float network; it is calibrated and quantized here",
+    .absorbed = true, .hint = IT_Q_HINT,
 };

@@ -25,43 +25,41 @@ bool it_dense_linear(const it_node *n, const it_tensor *x, int out_axis, it_line
     return true;
 }
 
-/* Weight codes as (O,K) with K in the order in which the runtime holds source's bytes; negated when alpha is negative. */
-static intact_status gather(const it_node *n, const it_dense_lower *d, const it_tensor *source, int8_t *to, intact_error *err)
+/* Weight codes as (O,K) with K in the order in which the runtime holds source's bytes, parts side by side; negated when alpha is negative. */
+static void gather(const it_dense_lower *d, const it_weight_parts *parts, const it_tensor *source, int8_t *to)
 {
-    const int8_t *from = n->in[1]->q->codes;
     int64_t channels = source->rank >= 3 ? source->dim[1] : d->k, spatial = d->k / channels;
-    for (int64_t o = 0; o < d->out_c; o++)
+    for (int64_t i = 0; i < d->out_c * parts->len; i++)
         for (int64_t c = 0; c < channels; c++)
             for (int64_t s = 0; s < spatial; s++) {
-                int8_t w = from[o * d->out_stride + (c * spatial + s) * d->k_stride];
-                if (d->alpha < 0 && w == -128)
-                    return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "weight code -128 cannot be negated for the negative alpha %g", d->alpha);
-                to[o * d->k + s * channels + c] = d->alpha < 0 ? (int8_t)-w : w;
+                int64_t o = i / parts->len, p = i % parts->len;
+                int8_t w = parts->codes[p * d->out_c * d->k + o * d->out_stride + (c * spatial + s) * d->k_stride];
+                to[(o * d->k + s * channels + c) * parts->len + p] = d->alpha < 0 ? (int8_t)-w : w;
             }
-    return INTACT_OK;
 }
 
-static intact_status emit(it_lower *lw, const it_node *n, const it_dense_lower *d, const it_quant *qw, int8_t *weight, intact_error *err)
+static intact_status emit(it_lower *lw, const it_node *n, const it_dense_lower *d, const it_weight_parts *parts, int8_t *weight, intact_error *err)
 {
     const it_value *x = n->in[0], *y = n->out[0];
     const it_value *source = it_lower_dense_source(lw, x);
-    it_dense_args a = { 0 };
+    it_dense_args a = { IT_NO_LEVELS };
     it_mac_consts k;
     uint32_t in, out;
     IT_TRY(it_lower_tensor(lw, source, &in, err));
     IT_TRY(it_lower_tensor(lw, y, &out, err)); /* of any rank: the instruction counts elements */
-    IT_TRY(gather(n, d, &source->t, weight, err));
-    IT_TRY(it_lower_mac(lw, n, weight, d->out_c, d->k, false, qw, d->bias, x->q, y->q, &k, err));
+    IT_TRY(it_lower_repeat(lw, n, in, parts->len, &in, err));
+    gather(d, parts, &source->t, weight);
+    IT_TRY(it_lower_mac(lw, n, weight, d->out_c, d->k * parts->len, false, &parts->q, d->bias, x->q, y->q, &k, err));
     a.weight = k.weight, a.bias = k.bias, a.mult = k.mult, a.shift = k.shift;
     a.lo = k.lo, a.hi = k.hi, a.acc64 = k.acc64;
     return it_lower_emit(lw, &it_instr_dense, n->name, &in, 1, &out, 1, &a, err);
 }
 
 /* Rows to channels-last order by a copy, a convolution of one tap over them, and a copy back: (1, rows ..., k) is kept as (1, ..., k, row). */
-static intact_status emit_rows(it_lower *lw, const it_node *n, const it_dense_lower *d, const it_quant *qw, int8_t *weight, intact_error *err)
+static intact_status emit_rows(it_lower *lw, const it_node *n, const it_dense_lower *d, const it_weight_parts *parts, int8_t *weight, intact_error *err)
 {
     const it_value *x = n->in[0], *y = n->out[0];
-    it_conv_args a = { .group = 1, .kh = 1, .kw = 1, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1 };
+    it_conv_args a = { .group = 1, .kh = 1, .kw = 1, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1, IT_NO_LEVELS };
     int64_t stride[IT_RANK_MAX], dim[IT_RANK_MAX], step[IT_RANK_MAX];
     int order[IT_RANK_MAX], rank = y->t.rank;
     uint32_t in, out, from, to, dims[3] = { 1, (uint32_t)d->rows, (uint32_t)d->k };
@@ -71,8 +69,8 @@ static intact_status emit_rows(it_lower *lw, const it_node *n, const it_dense_lo
     if (d->rows > INT32_MAX || it_tensor_len(&x->t) > INT32_MAX || it_tensor_len(&y->t) > INT32_MAX)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%lld rows of %lld; a tensor has at most 2^31 elements", (long long)d->rows,
                             (long long)d->k);
-    IT_TRY(gather(n, d, &(it_tensor){ .rank = 2 }, weight, err));
-    IT_TRY(it_lower_mac(lw, n, weight, d->out_c, d->k, false, qw, d->bias, x->q, y->q, &k, err));
+    gather(d, parts, &(it_tensor){ .rank = 2 }, weight);
+    IT_TRY(it_lower_mac(lw, n, weight, d->out_c, d->k * parts->len, false, &parts->q, d->bias, x->q, y->q, &k, err));
     a.weight = k.weight, a.bias = k.bias, a.mult = k.mult, a.shift = k.shift;
     a.lo = k.lo, a.hi = k.hi, a.acc64 = k.acc64;
     IT_TRY(it_lower_temp(lw, x->name, x->q->type, 3, dims, x->q->scale[0], x->q->zero[0], &from, err));
@@ -80,6 +78,7 @@ static intact_status emit_rows(it_lower *lw, const it_node *n, const it_dense_lo
     IT_TRY(it_lower_temp(lw, y->name, y->q->type, 3, dims, y->q->scale[0], y->q->zero[0], &to, err));
     it_move_runtime_strides(&x->t, stride);
     IT_TRY(it_move_copy(lw, n, in, from, rank - 1, x->t.dim + 1, stride + 1, 0, err));
+    IT_TRY(it_lower_repeat(lw, n, from, parts->len, &from, err));
     IT_TRY(it_lower_emit(lw, &it_instr_conv, n->name, &from, 1, &to, 1, &a, err));
     it_move_runtime_order(rank, order);
     for (int r = 1; r < rank; r++) {
@@ -95,22 +94,24 @@ intact_status it_dense_lower_emit(it_lower *lw, const it_node *n, const it_dense
 {
     const it_quant *q = n->in[1]->q;
     double alpha = d->alpha < 0 ? -d->alpha : d->alpha;
-    size_t bytes = (size_t)(d->out_c * d->k), scale_bytes = (size_t)q->len * sizeof(float);
+    size_t bytes, scale_bytes = (size_t)q->len * sizeof(float);
     int8_t *weight;
-    it_quant qw = *q;
+    it_weight_parts parts;
     intact_status st;
     if (!(alpha > 0))
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "alpha is %g; the integer form needs a number other than 0", d->alpha);
+    IT_TRY(it_lower_parts(lw, n, n->in[1], d->alpha < 0, &parts, err));
+    bytes = (size_t)(d->out_c * d->k) * (size_t)parts.len;
     weight = it_alloc_new(lw->alloc, bytes);
-    qw.scale = it_alloc_new(lw->alloc, scale_bytes);
-    if (weight && qw.scale) {
+    parts.q.scale = it_alloc_new(lw->alloc, scale_bytes);
+    if (weight && parts.q.scale) {
         for (int64_t i = 0; i < q->len; i++)
-            qw.scale[i] = (float)(q->scale[i] * alpha);
-        st = d->rows > 1 ? emit_rows(lw, n, d, &qw, weight, err) : emit(lw, n, d, &qw, weight, err);
+            parts.q.scale[i] = (float)(q->scale[i] * alpha);
+        st = d->rows > 1 ? emit_rows(lw, n, d, &parts, weight, err) : emit(lw, n, d, &parts, weight, err);
     } else {
         st = it_fail_nomem(err, n->name, bytes + scale_bytes);
     }
     it_alloc_free(lw->alloc, weight, bytes);
-    it_alloc_free(lw->alloc, qw.scale, scale_bytes);
+    it_alloc_free(lw->alloc, parts.q.scale, scale_bytes);
     return st;
 }

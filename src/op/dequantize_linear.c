@@ -2,7 +2,7 @@
 /* DequantizeLinear: y = (x - zero) * scale, of the scale's type; one scale, one along an axis, or one a block. */
 #include "op/quant_linear.h"
 
-#define CODES (IT_T(IT_U8) | IT_T(IT_I8) | IT_T(IT_U16) | IT_T(IT_I16) | IT_T(IT_I32))
+#define CODES (IT_T(IT_U4) | IT_T(IT_I4) | IT_T(IT_U8) | IT_T(IT_I8) | IT_T(IT_U16) | IT_T(IT_I16) | IT_T(IT_I32))
 
 static intact_status dequantize_linear_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err)
 {
@@ -25,6 +25,8 @@ static void row(const it_tensor *x, int64_t at, int64_t len, float scale, int64_
     case id:                                                                                                                      \
         for (int64_t i = 0; i < len; i++) y[i] = (float)(((const T *)x->data)[at + i] - (int32_t)zero) * scale;                   \
         break;
+        ROW(IT_U4, uint8_t)
+        ROW(IT_I4, int8_t)
         ROW(IT_U8, uint8_t)
         ROW(IT_I8, int8_t)
         ROW(IT_U16, uint16_t)
@@ -59,5 +61,12 @@ static intact_status dequantize_linear_forward(it_run_ctx *c, const it_node *n, 
 const it_op it_op_dequantize_linear = {
     .name = "dequantize_linear", .onnx = "DequantizeLinear", .since = 10, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_q_args), .parse = it_q_parse, .infer = dequantize_linear_infer, .forward = dequantize_linear_forward,
-    .hint = "give the float network; it is calibrated and quantized here",
+    .absorbed = true, .hint = IT_Q_HINT,
+};
+
+/* ONNX Runtime's own, for 16 and 4 bits before opset 21. */
+const it_op it_op_ms_dequantize_linear = {
+    .name = "ms_dequantize_linear", .onnx = "DequantizeLinear", .domain = "com.microsoft", .since = 1, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
+    .args_bytes = sizeof(it_q_args), .parse = it_q_parse, .infer = dequantize_linear_infer, .forward = dequantize_linear_forward,
+    .absorbed = true, .hint = IT_Q_HINT,
 };

@@ -36,5 +36,5 @@ static intact_status dynamic_quantize_linear_forward(it_run_ctx *c, const it_nod
 const it_op it_op_dynamic_quantize_linear = {
     .name = "dynamic_quantize_linear", .onnx = "DynamicQuantizeLinear", .since = 11, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 3,
     .infer = dynamic_quantize_linear_infer, .forward = dynamic_quantize_linear_forward,
-    .hint = "ranges are found by calibration here; give the float network",
+    .absorbed = true, .hint = "with --calib its ranges become fixed ones",
 };

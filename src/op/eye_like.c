@@ -17,7 +17,7 @@ static intact_status eye_like_parse(it_parse *p)
     if (!it_attr_has(p, "dtype"))
         return INTACT_OK;
     IT_TRY(it_attr_int(p, "dtype", 0, &code));
-    if (!it_type_of_onnx(code, &type))
+    if (!it_type_of_onnx(code, &type) || it_type_is_4bit(type))
         return it_node_fail(p->n, p->err, INTACT_E_UNSUPPORTED, "dtype %lld (%s) is not supported", (long long)code,
                             it_type_onnx_name(code));
     a->type = (int)type;

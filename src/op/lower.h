@@ -47,6 +47,14 @@ INTACT_MUST_USE intact_status it_lower_mac(it_lower *lw, const it_node *n, int8_
                                            const it_quant *qw, const float *bias, const it_quant *qx, const it_quant *qy,
                                            it_mac_consts *out, intact_error *err);
 
+/* The weights' codes less their zero points, as a sum of len parts of 8 bits (one when that is enough): codes [len][elements] in the value's order, q
+** without zero points. negated: their opposites are parts of 8 bits, too. Belongs to w and the program. */
+typedef struct it_weight_parts { int len; const int8_t *codes; it_quant q; } it_weight_parts;
+INTACT_MUST_USE intact_status it_lower_parts(it_lower *lw, const it_node *n, const it_value *w, bool negated, it_weight_parts *out,
+                                             intact_error *err);
+/* Tensor x with each element times times, one after another (x itself when once): what parts of a weight read. */
+INTACT_MUST_USE intact_status it_lower_repeat(it_lower *lw, const it_node *n, uint32_t x, int times, uint32_t *out, intact_error *err);
+
 /* Weights as a constant: element (c, k) is data[c * stride_c + k * stride_k]. Of a value with bits <= 4 packed to 4, 3 or 2 bits where its
 ** values allow and the file becomes smaller, else as they are. */
 typedef struct it_weights { const int8_t *data; int64_t out_c, per_out, stride_c, stride_k; } it_weights;

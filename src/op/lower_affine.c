@@ -53,7 +53,7 @@ static intact_status fill(const it_node *n, double scale_x, int64_t channels, co
 static intact_status lower(it_lower *lw, const it_node *n, const it_value *x, int64_t channels, const room *r, intact_error *err)
 {
     const it_value *out = n->out[0];
-    it_conv_args args = { .group = 1, .kh = 1, .kw = 1, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1 };
+    it_conv_args args = { .group = 1, .kh = 1, .kw = 1, .stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1, IT_NO_LEVELS };
     it_quant qw = { .type = INTACT_S8, .bits = 8, .axis = 0, .len = channels, .scale = r->scale, .zero = r->zero };
     it_mac_consts k;
     uint32_t tx, ty;

@@ -15,6 +15,7 @@ typedef struct mac {
     int64_t stride_c, stride_k; /* element (c, k) is w[c * stride_c + k * stride_k] */
     const it_quant *qw, *qx, *qy;
     const float *bias;
+    const int32_t *wide;      /* the bias's codes at the weights' first scale, when it came with them */
     int32_t *bias_q, *mult, *shift;
     int64_t raised, raised_first;
     double raised_by;
@@ -32,10 +33,25 @@ static void channel_sums(const mac *m, int64_t c, int64_t *sum, int64_t *abs_sum
     }
 }
 
+/* The layer's bias when it came as codes of the sums' scale (absorbed networks). */
+static const int32_t *wide_bias(const it_node *n, const float *bias, int64_t out_c)
+{
+    int k = n->op->quant.bias_in;
+    const it_value *b = k > 0 && k < n->in_len ? n->in[k] : NULL;
+    return bias && b && b->q && b->q->wide && !b->tuned && it_tensor_len(&b->t) == out_c ? b->q->wide : NULL;
+}
+
+static double bias_steps(const mac *m, int64_t c, double s)
+{
+    if (m->wide)
+        return floor(m->wide[c] * ((double)m->qw->scale[m->qw->len == 1 ? 0 : c] / s) + 0.5);
+    return m->bias ? floor((double)m->bias[c] / ((double)m->qx->scale[0] * s) + 0.5) : 0;
+}
+
 /* Bias code with the zero-point term at weight scale s; false when even 64 bits are too few. */
 static bool bias_code(const mac *m, int64_t c, double s, int64_t sum, int64_t *out)
 {
-    double b = m->bias ? floor((double)m->bias[c] / ((double)m->qx->scale[0] * s) + 0.5) : 0;
+    double b = bias_steps(m, c, s);
     if (!(fabs(b) < 0x1p61))
         return false;
     *out = (int64_t)b - (int64_t)m->qx->zero[0] * sum; /* |zero * sum| <= 255 * 128 * 2^40 */
@@ -146,7 +162,7 @@ intact_status it_lower_mac(it_lower *lw, const it_node *n, int8_t *weight, int64
                            const it_quant *qw, const float *bias, const it_quant *qx, const it_quant *qy,
                            it_mac_consts *out, intact_error *err)
 {
-    mac m = { .n = n, .w = weight, .out_c = out_c, .per_out = per_out, .qw = qw, .qx = qx, .qy = qy, .bias = bias };
+    mac m = { .n = n, .w = weight, .out_c = out_c, .per_out = per_out, .qw = qw, .qx = qx, .qy = qy, .bias = bias, .wide = wide_bias(n, bias, out_c) };
     size_t bytes;
     int32_t *room;
     intact_status st;

@@ -33,5 +33,5 @@ static intact_status mat_mul_integer_forward(it_run_ctx *c, const it_node *n, co
 const it_op it_op_mat_mul_integer = {
     .name = "mat_mul_integer", .onnx = "MatMulInteger", .since = 10, .in_min = 2, .in_max = 4, .out_min = 1, .out_max = 1,
     .infer = mat_mul_integer_infer, .forward = mat_mul_integer_forward,
-    .hint = "give the float network; it is calibrated and quantized here",
+    .absorbed = true, .hint = IT_Q_HINT,
 };

@@ -74,6 +74,17 @@ typedef struct it_op_quant {
     uint32_t in_types, out_types;                 /* bits 1 << INTACT_U8 | 1 << INTACT_S16 that lower() can take and give */
 } it_op_quant;
 
+/* Operators on codes (QLinearConv, ...): the float operator behind them and where its inputs stand. Codes at input k have their scale at k + 1
+** and their zero point at k + 2; the scale of the output stands at y, its zero point behind it. */
+typedef struct it_q_form {
+    const struct it_op *base;
+    int8_t in[2], in_len;
+    int8_t step;      /* any number of codes: at in[0], in[0] + step, ...; 0: those of in */
+    int8_t bias;      /* int32 at the product of the inputs' scales; 0: none */
+    int8_t y;
+    bool float_out;   /* without a scale at y the output is float */
+} it_q_form;
+
 /* Which layouts of rank-4 float32 tensors forward takes. The executor converts where they do not fit. */
 typedef enum it_op_layout {
     IT_LAYOUT_PLAIN = 0, /* everything plain */
@@ -99,6 +110,8 @@ typedef struct it_op {
     float (*scalar)(const it_node *n, float x);
     it_op_quant quant;
     it_op_layout layout;
+    const it_q_form *form;   /* of operators on codes; NULL: no such operator */
+    bool absorbed;           /* of networks that came quantized: becomes parameters of values or another operator (pass/absorb.h) */
     const char *hint;        /* when lower is NULL: what would work instead */
     bool inplace;            /* forward may get out[0]->data == in[0]->data */
     bool view;               /* out[0] is in[0]'s bytes under another shape (plain layout; with IT_LAYOUT_ANY the same shape in either layout).

@@ -51,8 +51,11 @@ static intact_status q_linear_conv_forward(it_run_ctx *c, const it_node *n, cons
     return INTACT_OK;
 }
 
+static const it_q_form FORM = {.base = &it_op_conv, .in = {X, W}, .in_len = 2, .bias = BIAS, .y = Y_SCALE};
+
 const it_op it_op_q_linear_conv = {
     .name = "q_linear_conv", .onnx = "QLinearConv", .since = 10, .in_min = 8, .in_max = 9, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_qconv_args), .parse = it_qconv_parse, .infer = q_linear_conv_infer, .forward = q_linear_conv_forward,
-    .hint = "give the float network; it is calibrated and quantized here",
+    .form = &FORM,
+    .absorbed = true, .hint = IT_Q_HINT,
 };

@@ -49,8 +49,11 @@ static intact_status q_linear_mat_mul_forward(it_run_ctx *c, const it_node *n, c
     return INTACT_OK;
 }
 
+static const it_q_form FORM = {.base = &it_op_mat_mul, .in = {A, B}, .in_len = 2, .y = Y_SCALE};
+
 const it_op it_op_q_linear_mat_mul = {
     .name = "q_linear_mat_mul", .onnx = "QLinearMatMul", .since = 10, .in_min = 8, .in_max = 8, .out_min = 1, .out_max = 1,
     .infer = q_linear_mat_mul_infer, .forward = q_linear_mat_mul_forward,
-    .hint = "give the float network; it is calibrated and quantized here",
+    .form = &FORM,
+    .absorbed = true, .hint = IT_Q_HINT,
 };

@@ -55,11 +55,11 @@ intact_status it_q_one(const it_node *n, const it_tensor *const *in, int k, cons
 
 void it_q_limits(it_type t, float *lo, float *hi)
 {
-    *lo = t == IT_I8 ? -128 : t == IT_I16 ? -32768 : 0;
-    *hi = t == IT_I8 ? 127 : t == IT_U8 ? 255 : t == IT_I16 ? 32767 : 65535;
+    *lo = t == IT_I4 ? -8 : t == IT_I8 ? -128 : t == IT_I16 ? -32768 : 0;
+    *hi = t == IT_I4 ? 7 : t == IT_U4 ? 15 : t == IT_I8 ? 127 : t == IT_U8 ? 255 : t == IT_I16 ? 32767 : 65535;
 }
 
-#define EACH_CODE(X) X(IT_U8, uint8_t) X(IT_I8, int8_t) X(IT_U16, uint16_t) X(IT_I16, int16_t)
+#define EACH_CODE(X) X(IT_U4, uint8_t) X(IT_I4, int8_t) X(IT_U8, uint8_t) X(IT_I8, int8_t) X(IT_U16, uint16_t) X(IT_I16, int16_t)
 
 void it_q_row(const float *x, void *y, it_type type, int64_t len, float scale, float zero)
 {

@@ -5,6 +5,8 @@
 
 #include "op/elem.h"
 
+#define IT_Q_HINT "a network quantized throughout becomes integer as it is (scales and zero points are constants); of others give the float network"
+
 /* Element (outer, k, inner) of a tensor has scale k, or (outer, k / block, inner) when block is not 0. One scale: outer = len = 1. */
 typedef struct it_q_axis { int64_t outer, len, inner, block; } it_q_axis;
 
@@ -21,7 +23,7 @@ static inline int64_t it_q_index(const it_q_axis *a, int64_t outer, int64_t k, i
 INTACT_MUST_USE intact_status it_q_one(const it_node *n, const it_tensor *const *in, int k, const char *what, uint32_t types,
                                        intact_error *err);
 
-void it_q_limits(it_type t, float *lo, float *hi); /* of 8- and 16-bit integers */
+void it_q_limits(it_type t, float *lo, float *hi); /* of integers of 4, 8 and 16 bits */
 /* round(v) + zero within lo..hi, ties to even, without a call so that loops vectorize. */
 static inline float it_q_code(float v, float zero, float lo, float hi)
 {

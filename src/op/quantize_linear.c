@@ -2,12 +2,12 @@
 /* QuantizeLinear: y = saturate(round(x / scale) + zero), ties to even; one scale, one along an axis, or one a block. */
 #include "op/quant_linear.h"
 
-#define CODES (IT_T(IT_U8) | IT_T(IT_I8) | IT_T(IT_U16) | IT_T(IT_I16))
+#define CODES (IT_T(IT_U4) | IT_T(IT_I4) | IT_T(IT_U8) | IT_T(IT_I8) | IT_T(IT_U16) | IT_T(IT_I16))
 
 /* ONNX's numbers of the types that output_dtype may ask for. */
 static intact_status type_of(const it_node *n, const it_tensor *zero, it_type *out, intact_error *err)
 {
-    static const struct { int64_t onnx; it_type type; } TYPES[] = {{0, IT_U8}, {2, IT_U8}, {3, IT_I8}, {4, IT_U16}, {5, IT_I16}};
+    static const struct { int64_t onnx; it_type type; } TYPES[] = {{0, IT_U8}, {2, IT_U8}, {3, IT_I8}, {4, IT_U16}, {5, IT_I16}, {21, IT_U4}, {22, IT_I4}};
     const it_q_args *a = n->args;
     for (size_t i = 0; i < IT_LEN(TYPES); i++) {
         if (TYPES[i].onnx != a->dtype) continue;
@@ -17,7 +17,7 @@ static intact_status type_of(const it_node *n, const it_tensor *zero, it_type *o
                                 it_type_name(TYPES[i].type), it_type_name(*out));
         return INTACT_OK;
     }
-    return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "output_dtype %lld; 8- and 16-bit integers are supported", (long long)a->dtype);
+    return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "output_dtype %lld; integers of 4, 8 and 16 bits are supported", (long long)a->dtype);
 }
 
 static intact_status quantize_linear_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err)
@@ -55,5 +55,12 @@ static intact_status quantize_linear_forward(it_run_ctx *c, const it_node *n, co
 const it_op it_op_quantize_linear = {
     .name = "quantize_linear", .onnx = "QuantizeLinear", .since = 10, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_q_args), .parse = it_q_parse, .infer = quantize_linear_infer, .forward = quantize_linear_forward,
-    .hint = "give the float network; it is calibrated and quantized here",
+    .absorbed = true, .hint = IT_Q_HINT,
+};
+
+/* ONNX Runtime's own, for 16 and 4 bits before opset 21. */
+const it_op it_op_ms_quantize_linear = {
+    .name = "ms_quantize_linear", .onnx = "QuantizeLinear", .domain = "com.microsoft", .since = 1, .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
+    .args_bytes = sizeof(it_q_args), .parse = it_q_parse, .infer = quantize_linear_infer, .forward = quantize_linear_forward,
+    .absorbed = true, .hint = IT_Q_HINT,
 };

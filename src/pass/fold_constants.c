@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fold_constants: what does not depend on the inputs is computed once: nodes that read constants only, and shape arithmetic whose result is
 ** the same at every batch. */
-#include "pass/edit.h"
+#include "pass/absorb.h"
 
 #include <math.h>
 #include <string.h>
 
 #define BYTES_MAX ((size_t)64 << 20) /* a constant larger than this, made from less, stays a computation */
 
-static bool quantizes(const it_node *n) { return it_edit_is(n, "DequantizeLinear") || it_edit_is(n, "QuantizeLinear"); }
+static bool quantizes(const it_node *n) { return it_absorb_is_q(n) || it_absorb_is_dq(n); }
 
 /* Weights that came quantized, and what is made from them, keep their codes for the integer program. */
 static bool may_fold(const it_node *n)

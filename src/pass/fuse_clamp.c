@@ -2,6 +2,7 @@
 /* fuse_clamp: Relu and Clip with constant bounds become the clamp of the node before them, where its integer form has one. */
 #include "pass/edit.h"
 
+#include "op/lower.h"
 #include "op/unary.h"
 
 static bool can_clamp(const it_node *n) { return n->op->quant.clamps && (n->out_len == 1 || !n->out[1]); }
@@ -25,7 +26,8 @@ static bool try_fuse(it_graph *g, it_node *n)
 {
     float lo, hi;
     it_value *x = n->in_len > 0 ? n->in[0] : NULL;
-    if (!x || !x->producer || x->producer->out[0] != x || x->t.type != IT_F32 || x->q) return false;
+    if (!x || !x->producer || x->producer->out[0] != x || x->t.type != IT_F32) return false;
+    if (x->q && !it_lower_same_quant(x->q, n->out[0]->q)) return false; /* equal codes: cut in any order, they are the same */
     if (!can_clamp(x->producer) || !bounds(n, &lo, &hi)) return false;
     it_node *p = x->producer;
     if (!it_edit_reads_once(g, x, n)) return false;

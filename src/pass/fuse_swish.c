@@ -52,10 +52,10 @@ static bool collect(const it_value *v, product *p, int depth)
     return true;
 }
 
-/* x when v is f(x) without a clamp, else NULL. */
+/* x when v is f(x) without a clamp and without a quantization of its own, else NULL. */
 static const it_value *of(const it_value *v, const char *onnx)
 {
-    return v && it_edit_is(v->producer, onnx) && !it_edit_clamped(v->producer) ? v->producer->in[0] : NULL;
+    return v && !v->q && it_edit_is(v->producer, onnx) && !it_edit_clamped(v->producer) ? v->producer->in[0] : NULL;
 }
 
 /* x when v is x + c, in either order, else NULL. */
@@ -63,7 +63,7 @@ static const it_value *plus(const it_value *v, double c, bool may_clamp)
 {
     double k;
     const it_node *n = v ? v->producer : NULL;
-    if (!it_edit_is(n, "Add") || (!may_clamp && it_edit_clamped(n))) return NULL;
+    if (!it_edit_is(n, "Add") || v->q || (!may_clamp && it_edit_clamped(n))) return NULL;
     for (int side = 0; side < 2; side++)
         if (it_edit_scalar(n->in[side], &k) && near(k, c)) return n->in[1 - side];
     return NULL;

@@ -131,6 +131,8 @@ static it_quant *quant_new(it_graph *g, const it_group *gr)
 
 static intact_status assign_value(it_graph *g, const it_group *gr, it_value *v, intact_error *err)
 {
+    if (v->q && v->q->given)
+        return INTACT_OK;
     v->q = quant_new(g, gr);
     if (!v->q)
         return it_fail_nomem(err, v->name, sizeof *v->q);

@@ -28,6 +28,8 @@ static intact_status activations(it_ptq *p, intact_error *err)
 
 static intact_status layer(it_ptq *p, it_node *n, size_t i, size_t len, intact_error *err)
 {
+    if (it_ptq_weight(n)->q && it_ptq_weight(n)->q->given)
+        return INTACT_OK;
     it_weight_plan plan = it_recipe_weights(p->recipe, n, i, len);
     IT_TRY(it_ptq_assign_weight(p, n, &plan, err));
     for (size_t k = 0; p->recipe->methods[k]; k++)

@@ -184,7 +184,9 @@ static void every_kind(void **state)
         char name[32];
         snprintf(name, sizeof name, "c_%s", it_type_name((it_type)t));
         static const uint8_t truths[4] = {1, 0, 1, 1};
-        consts[t] = tensor_const(&g, name, (it_type)t, t == IT_BOOL ? (const void *)truths : bits, 4);
+        static const uint8_t halves[4] = {7, 0, 5, 3};
+        const void *data = t == IT_BOOL ? (const void *)truths : it_type_is_4bit((it_type)t) ? (const void *)halves : bits;
+        consts[t] = tensor_const(&g, name, (it_type)t, data, 4);
         char out[40];
         snprintf(out, sizeof out, "of_%s", it_type_name((it_type)t));
         it_value *y = add(&g, "Identity", out, &consts[t], 1, NULL, 0);

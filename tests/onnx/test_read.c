@@ -121,7 +121,7 @@ static void tensor_types(void **state)
     double d[2] = {1, 2};
     int64_t i64[2] = {1, 2};
     uint64_t u64[2] = {1, 2};
-    int32_t i32[2] = {1, 2}, half[2] = {0x3c00, 0x4000}, yes[2] = {1, 0};
+    int32_t i32[2] = {1, 2}, half[2] = {0x3c00, 0x4000}, yes[2] = {1, 0}, both[1] = {0x21};
     for (int type = 0; type < IT_TYPE_COUNT; type++) {
         build b;
         it_graph g;
@@ -131,12 +131,15 @@ static void tensor_types(void **state)
         it_tensor raw = {.type = (it_type)type, .rank = 1, .dim = {2}, .data = mem};
         it_tensor_set(&raw, 0, 1);
         it_tensor_set(&raw, 1, type == IT_BOOL ? 0 : 2);
-        build_init(&b, "raw", it_type_to_onnx((it_type)type), 1, (int64_t[]){2}, mem, it_tensor_bytes(&raw));
+        bool halves = it_type_is_4bit((it_type)type); /* two to a byte, the first in the low half */
+        build_init(&b, "raw", it_type_to_onnx((it_type)type), 1, (int64_t[]){2}, halves ? (const void *)"\x21" : mem, halves ? 1 : it_tensor_bytes(&raw));
         Onnx__TensorProto *t = build_init(&b, "typed", it_type_to_onnx((it_type)type), 1, (int64_t[]){2}, NULL, 0);
         switch (type) {
         case IT_F32: t->n_float_data = 2, t->float_data = f; break;
         case IT_F64: t->n_double_data = 2, t->double_data = d; break;
         case IT_I64: t->n_int64_data = 2, t->int64_data = i64; break;
+        case IT_I4:
+        case IT_U4: t->n_int32_data = 1, t->int32_data = both; break;
         case IT_U32:
         case IT_U64: t->n_uint64_data = 2, t->uint64_data = u64; break;
         default: t->n_int32_data = 2, t->int32_data = type == IT_F16 ? half : type == IT_BOOL ? yes : i32;

@@ -91,7 +91,7 @@ static void compares(void **state)
     };
     static const double A[6] = {0, 1, 2, 3, 1, 0}, B[3] = {1, 1, 3}, C[2] = {0, 2};
     for (size_t o = 0; o < IT_LEN(OPS); o++)
-        for (int type = 0; type < IT_TYPE_COUNT; type++) {
+        for (int type = 0; type < IT_I4; type++) {
             if (type == IT_BOOL && strcmp(OPS[o].onnx, "Equal")) continue;
             it_tensor a = make((it_type)type, 2, (int64_t[]){2, 3}, A), b = make((it_type)type, 1, (int64_t[]){3}, B);
             it_tensor c = make((it_type)type, 2, (int64_t[]){2, 1}, C);
@@ -168,7 +168,7 @@ static void where_and_expand(void **state)
     (void)state;
     it_tensor c = make(IT_BOOL, 2, (int64_t[]){2, 1}, (double[]){1, 0}), shape = make(IT_I64, 3, (int64_t[]){3, 1, 1}, (double[]){2, 1, 1});
     shape.rank = 1;
-    for (int type = 0; type < IT_TYPE_COUNT; type++) {
+    for (int type = 0; type < IT_I4; type++) {
         it_tensor a = make((it_type)type, 1, (int64_t[]){3}, (double[]){1, 0, 1}), b = make((it_type)type, 0, NULL, (double[]){0});
         assert_int_equal(run("Where", 9, (const it_tensor *[]){&c, &a, &b}, 3, 1, NULL, 0), INTACT_OK);
         assert_true(result[0].rank == 2 && result[0].dim[1] == 3 && result[0].type == (it_type)type);
@@ -185,8 +185,8 @@ static void casts(void **state)
 {
     (void)state;
     static const double V[8] = {0, 1, 2, 100, -1, -100, 0.5, -2.75};
-    for (int from = 0; from < IT_TYPE_COUNT; from++)
-        for (int to = 0; to < IT_TYPE_COUNT; to++) {
+    for (int from = 0; from < IT_I4; from++)
+        for (int to = 0; to < IT_I4; to++) {
             it_tensor x = make((it_type)from, 1, (int64_t[]){8}, V), like = make((it_type)to, 0, NULL, V);
             it_attr attr = {.name = "to", .kind = IT_ATTR_INT, .i = it_type_to_onnx((it_type)to)};
             assert_int_equal(run("Cast", 13, (const it_tensor *[]){&x}, 1, 1, &attr, 1), INTACT_OK);

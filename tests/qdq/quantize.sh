@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Networks that come quantized, through the command: without data, with data for what is missing, refused with a reason.
+. "$(dirname "$0")/../cli/lib.sh"
+for n in qdq_conv qdq_zeros qlinear integer; do cp "$source_dir/fuzz/corpus/absorb/$n" "$tmp/$n.onnx"; done
+cat > "$tmp/npy.py" <<'P'
+import random, struct, sys
+def save(path, *shape):
+    random.seed(1)
+    n = 1
+    for d in shape: n *= d
+    head = ("{'descr': '<f4', 'fortran_order': False, 'shape': (%s,), }" % ", ".join(map(str, shape))).ljust(117) + "\n"
+    open(path, "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + struct.pack("<%df" % n, *(random.gauss(0, 1) for _ in range(n))))
+def load(path):
+    b = open(path, "rb").read()
+    at = 10 + struct.unpack("<H", b[8:10])[0]
+    return struct.unpack("<%df" % ((len(b) - at) // 4), b[at:])
+if sys.argv[1] == "save": save(sys.argv[2], *map(int, sys.argv[3:]))
+else:
+    a, b, step = load(sys.argv[2]), load(sys.argv[3]), float(sys.argv[4])
+    off = max(abs(x - y) for x, y in zip(a, b))
+    sys.exit(0 if len(a) == len(b) and len(set(a)) > 1 and off <= 1.01 * step else "differ by %g" % off)
+P
+
+# no data: the scales of the network, and its answers to the next code
+for n in "qdq_conv 3 4 4" "qdq_zeros 2 2 2"; do
+    set -- $n
+    python3 "$tmp/npy.py" save "$tmp/x.npy" 16 "$2" "$3" "$4"
+    expect 0 'scales of the network kept' "$intact" quantize "$tmp/$1.onnx" -o "$tmp/$1.itm"
+    expect 0 '' "$intact" run "$tmp/$1.onnx" --input "$tmp/x.npy" --output "$tmp/float.npy"
+    expect 0 '' "$intact" run "$tmp/$1.itm" --input "$tmp/x.npy" --output "$tmp/int.npy"
+    python3 "$tmp/npy.py" check "$tmp/float.npy" "$tmp/int.npy" 0.05 || fail "$1: the integer program answers otherwise"
+done
+expect 0 'nothing is calibrated' "$intact" quantize "$tmp/qlinear.onnx" -o "$tmp/q.itm"
+expect 0 '"given":[1-9]' "$intact" quantize "$tmp/qlinear.onnx" -o "$tmp/q.itm" --json
+expect 0 '"scale":0.05' "$intact" quantize "$tmp/qlinear.onnx" -o "$tmp/q.itm" --json
+"$intact" quantize "$tmp/qlinear.onnx" -o "$tmp/r.itm" --threads 1 --quiet > /dev/null
+cmp "$tmp/q.itm" "$tmp/r.itm" || fail "two runs differ"
+
+# pixels, when the preprocessing is told
+expect 0 '' "$intact" quantize "$tmp/qdq_conv.onnx" -o "$tmp/p.itm" --preprocess cifar
+expect 0 'std=0.229' "$intact" info "$tmp/p.itm" --json
+expect 4 'images feed networks' "$intact" quantize "$tmp/qdq_zeros.onnx" -o "$tmp/never.itm" --preprocess cifar
+
+# ranges that are found while running
+python3 "$tmp/npy.py" save "$tmp/x.npy" 16 2 3 3
+expect 3 'DynamicQuantizeLinear.*--calib' "$intact" quantize "$tmp/integer.onnx" -o "$tmp/never.itm"
+expect 0 'calibrated on 16 samples' "$intact" quantize "$tmp/integer.onnx" -o "$tmp/d.itm" --calib "$tmp/x.npy"
+
+# methods want float weights
+python3 "$tmp/npy.py" save "$tmp/x.npy" 16 3 4 4
+expect 2 'came quantized' "$intact" quantize "$tmp/qdq_conv.onnx" -o "$tmp/never.itm" --calib "$tmp/x.npy" --apply equalize
+[ -e "$tmp/never.itm" ] && fail "a refused network left a file"
+finish
