@@ -55,7 +55,7 @@ typedef struct intact_io { /* an input or output as the network's own shapes hav
 
 typedef struct intact_layer_info {
     char name[128], op[32], shape[64];
-    char kernel[32];                   /* integer models: the kernel version */
+    char kernel[48];                   /* integer models: the kernel version */
     uint64_t macs, parameters;
     uint32_t weight_bits;              /* integer models: of a stored weight; 0: none */
 } intact_layer_info;
@@ -113,6 +113,8 @@ typedef struct intact_quantize_options {
     size_t set_len;
     const char *const *methods; /* "equalize", ...: in this order, behind the recipe's */
     size_t methods_len;
+    const char *report, *report_json; /* paths of the report (docs/REPORT.md) as a page and as JSON. NULL: none */
+    intact_data_options eval;   /* for the report: both networks run on it; labelled where accuracy is wanted. No path: not measured */
 } intact_quantize_options;
 INTACT_API void intact_quantize_options_default(intact_quantize_options *o);
 
@@ -120,6 +122,7 @@ typedef struct intact_range_info { char value[128]; char type[8]; float lo, hi, 
 
 typedef struct intact_quantize_result {
     uint64_t samples, skipped;      /* used; unreadable ones left out */
+    uint64_t given;                 /* weights and values that came quantized, and were kept */
     uint64_t file_bytes, peak_bytes;
     double seconds;
     intact_range_info *ranges;      /* every quantized activation */
@@ -130,6 +133,46 @@ typedef struct intact_quantize_result {
 INTACT_MUST_USE INTACT_API intact_status intact_quantize(intact_ctx *c, const char *model_path, const intact_quantize_options *o,
                                                          intact_quantize_result *out, intact_error *err);
 INTACT_API void intact_quantize_result_release(intact_ctx *c, intact_quantize_result *r);
+
+/* ---- search: the cheapest recipe that holds an accuracy or fits a size ---- */
+
+typedef struct intact_search_options {
+    intact_quantize_options quantize; /* where the search begins; output is written when the goal is met (intact_search) */
+    intact_data_options eval;  /* labelled where max_drop is asked for; no path: calibration samples */
+    double max_drop;           /* points of top-1 that may be lost against the float network; below 0: no such goal */
+    int prefer_size;           /* 1: fewest bits that hold max_drop; 0: the cheapest recipe that does */
+    uint64_t budget_bytes;     /* the program's file may be this large; 0: any */
+    uint64_t sense_samples;    /* samples of the sensitivity analysis; 0: 64 */
+    const char *log;           /* path of the steps as JSON; NULL: none */
+} intact_search_options;
+INTACT_API void intact_search_options_default(intact_search_options *o);
+
+typedef struct intact_search_step {
+    char name[48], change[208]; /* what the recipe got */
+    double top1, drop;          /* integer runtime's, fraction; points below the float network's. -1 and 0 without labels */
+    double agreement, sqnr_db;  /* with the float network's answers */
+    uint64_t file_bytes;
+    double seconds;
+    int holds;                  /* every goal */
+    int failed;                 /* the recipe does not fit this network; change says why */
+} intact_search_step;
+
+typedef struct intact_search_result {
+    double float_top1;          /* fraction; -1 without labels */
+    intact_search_step *steps;
+    uint32_t steps_len;
+    uint32_t best;              /* the step that was written */
+    int holds;                  /* it holds every goal; otherwise it lies beside, at path */
+    char path[1024];            /* of the program that was written */
+    double seconds;
+} intact_search_result;
+/* Not meeting the goal is no failure: holds is 0, nothing is at output, and the best that was found is at "<output without .itm>.best.itm". */
+INTACT_MUST_USE INTACT_API intact_status intact_search(intact_ctx *c, const char *model_path, const intact_search_options *o, intact_search_result *out, intact_error *err);
+/* Measures sensitivity, the steps of the search and the curve of size against accuracy; writes report.html, report.json and recipe.json into folder.
+** Finished measurements are kept in folder/state.jsonl: a second call with the same network, data and settings takes them from there. */
+INTACT_MUST_USE INTACT_API intact_status intact_tune(intact_ctx *c, const char *model_path, const char *folder, const intact_search_options *o, intact_search_result *out,
+                                                     intact_error *err);
+INTACT_API void intact_search_result_release(intact_ctx *c, intact_search_result *r);
 
 /* ---- eval and compare ---- */
 
@@ -142,7 +185,9 @@ typedef struct intact_eval_result {
 } intact_eval_result;
 INTACT_MUST_USE INTACT_API intact_status intact_eval(intact_ctx *c, const intact_model *m, const intact_data_options *d, intact_eval_result *out, intact_error *err);
 
-typedef struct intact_layer_sqnr { char name[128]; double sqnr_db; double max_error; uint64_t elements; } intact_layer_sqnr;
+/* own_db: a's value against the codes that b has for it, nothing else quantized; own_clip: the share of that noise from values outside the codes'
+** range. NAN where b is a float network. */
+typedef struct intact_layer_sqnr { char name[128]; double sqnr_db; double max_error; uint64_t elements; double own_db, own_clip; } intact_layer_sqnr;
 
 typedef struct intact_compare_result {
     uint64_t n, skipped, labelled;      /* labelled: samples with a label */
@@ -160,6 +205,19 @@ typedef struct intact_compare_result {
 INTACT_MUST_USE INTACT_API intact_status intact_compare(intact_ctx *c, const intact_model *a, const intact_model *b, const intact_data_options *d,
                                                         uint64_t layer_samples, intact_compare_result *out, intact_error *err);
 INTACT_API void intact_compare_result_release(intact_ctx *c, intact_compare_result *r);
+
+/* Where two networks part: the first layer whose value falls below below_db; with below_db NAN the one that loses most against its inputs. */
+typedef struct intact_bisect_result {
+    int found;
+    char layer[128], kind[24], value[128];
+    char input[128];          /* the worst of its inputs that both networks have; empty: none */
+    double sqnr_db, input_db; /* NAN where no input is known */
+    double own_db, own_clip;  /* as in intact_layer_sqnr */
+    const char *cause;        /* "inputs", "clipping", "range", "weights"; NULL: unknown */
+} intact_bisect_result;
+/* r: of intact_compare(a, b) with layer_samples. One of the two must be an integer program: its order and connections count. */
+INTACT_MUST_USE INTACT_API intact_status intact_bisect(intact_ctx *c, const intact_model *a, const intact_model *b, const intact_compare_result *r, double below_db,
+                                                       intact_bisect_result *out, intact_error *err);
 
 /* ---- run ---- */
 
@@ -187,13 +245,14 @@ typedef struct intact_bench_options {
     int profile;             /* time every layer (integer models) */
 } intact_bench_options;
 
-typedef struct intact_bench_layer { char name[128], kind[24], kernel[32]; uint64_t macs; double median_us, share; } intact_bench_layer;
+typedef struct intact_bench_layer { char name[128], kind[24], kernel[48]; uint64_t macs; double median_us, share; } intact_bench_layer;
 
 typedef struct intact_bench_result {
     uint32_t threads, batch;
     uint64_t runs, macs;     /* macs of one sample */
     double load_ms, first_ms;/* loading; the first run after it */
     double min_ms, median_ms, p90_ms, p99_ms;
+    double peak_gmacs;       /* 10^9 multiply-accumulates of 8 bits a second that one thread reaches on registers at the program's CPU level; float: 0 */
     intact_bench_layer *layers;
     uint32_t layers_len;
 } intact_bench_result;
@@ -219,6 +278,30 @@ INTACT_MUST_USE INTACT_API intact_status intact_new(intact_ctx *c, const intact_
 typedef struct intact_architecture { const char *name, *summary; int64_t input[3], classes; } intact_architecture;
 /* One row an architecture. Returns the count; out may be NULL. */
 INTACT_API uint32_t intact_list_architectures(intact_architecture *out, uint32_t cap);
+
+/* ---- export: an integer program as an ONNX network for other runtimes ---- */
+
+typedef struct intact_export_options {
+    const char *output; /* path of the .onnx */
+    const char *format; /* a name of intact_list_export_formats; NULL: "qdq" */
+    int pixels;         /* 1: raw pixels (uint8, NHWC) stay the input, as the program takes them; 0: the preprocessed floats (NCHW) they stand for */
+    int int4;           /* 1: weights of 2 to 4 bits that fit -8..7 are int4 (opset 21): half the file, but few runtimes fuse them; 0: int8 */
+} intact_export_options;
+INTACT_API void intact_export_options_default(intact_export_options *o);
+
+typedef struct intact_export_result {
+    uint64_t file_bytes;
+    uint32_t instructions, nodes;
+    uint32_t foreign;   /* nodes that only ONNX Runtime knows (domain com.microsoft) */
+    int opset;
+} intact_export_result;
+/* UNSUPPORTED with the layer where ONNX cannot say an instruction. */
+INTACT_MUST_USE INTACT_API intact_status intact_export(intact_ctx *c, const char *program_path, const intact_export_options *o,
+                                                       intact_export_result *out, intact_error *err);
+
+typedef struct intact_export_format { const char *name, *summary; } intact_export_format;
+/* One row a format. Returns the count; out may be NULL. */
+INTACT_API uint32_t intact_list_export_formats(intact_export_format *out, uint32_t cap);
 
 /* ---- lists for help texts and completion; NULL at the end ---- */
 

@@ -60,6 +60,7 @@ typedef struct it_runner {
     const intact_model *m;
     it_exec *exec;
     intact_session *session;
+    intact_program *separate;  /* integer, recording: the program again, with a step for every value */
     intact_port in;            /* integer programs */
     intact_port *ports;        /* their outputs */
     bool wants_pixels, wants_floats;

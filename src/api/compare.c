@@ -5,7 +5,7 @@
 
 #include "api/api.h"
 
-typedef struct noise { double signal, error, worst; uint64_t n; } noise; /* sums of squares, largest |difference| */
+typedef struct noise { double signal, error, worst, own, clip; uint64_t n; } noise; /* sums of squares, largest |difference|; own, clip: see intact_layer_sqnr */
 
 typedef struct kept { char name[128]; float *x; size_t n, cap; uint32_t stamp; } kept; /* a's value of the present sample */
 
@@ -188,8 +188,26 @@ typedef struct layer_state {
     struct { intact_layer_sqnr *items; size_t len, cap; } rows;
     struct { noise *items; size_t len, cap; } noise; /* beside rows */
     uint32_t stamp;
+    const intact_program *codes; /* b's, with a step for every value; NULL: b is a float network */
     bool failed;
 } layer_state;
+
+/* What the codes of b's value make of a's numbers. */
+static void add_own(noise *z, const intact_program *p, const char *name, const float *x, size_t n)
+{
+    intact_step s = {.out_type = INTACT_S32};
+    uint32_t k = 0;
+    while (k < intact_program_steps(p) && (intact_program_step(p, k, &s) != INTACT_OK || strcmp(s.out_name, name) != 0))
+        k++;
+    if (k == intact_program_steps(p) || s.out_type == INTACT_S32)
+        return;
+    double scale = (double)s.out_scale, zero = s.out_zero_point, least = s.out_type == INTACT_S16 ? -32767 : 0, most = s.out_type == INTACT_S16 ? 32767 : 255;
+    for (size_t i = 0; i < n; i++) {
+        double q = floor((double)x[i] / scale + 0.5) + zero, in = q < least ? least : q > most ? most : q, e = (double)x[i] - scale * (in - zero);
+        z->own += e * e;
+        z->clip += q == in ? 0 : e * e;
+    }
+}
 
 static void record_a(void *user, const char *name, const float *x, size_t n)
 {
@@ -243,6 +261,8 @@ static void record_b(void *user, const char *name, const float *x, size_t n)
         strncpy(s->rows.items[row].name, name, sizeof s->rows.items[row].name - 1);
     }
     add_noise(&s->noise.items[row], k->x, x, n);
+    if (s->codes)
+        add_own(&s->noise.items[row], s->codes, name, k->x, n);
 }
 
 static intact_status layer_samples(layer_state *s, const compare_job *j, uint64_t want, uint64_t *done, intact_error *err)
@@ -255,6 +275,7 @@ static intact_status layer_samples(layer_state *s, const compare_job *j, uint64_
         st = it_runner_open(&w.a, j->m[0], tap_of(j, 0), record_a, s, err);
     if (st == INTACT_OK)
         st = it_runner_open(&w.b, j->m[1], tap_of(j, 1), record_b, s, err);
+    s->codes = w.b.separate;
     const it_feed *fa = &j->s[0].feed, *fb = &j->s[1].feed;
     for (uint32_t u = 0; st == INTACT_OK && *done < want && (size_t)u * IT_FEED_BATCH < fa->len; u++) {
         it_batch a;
@@ -266,6 +287,7 @@ static intact_status layer_samples(layer_state *s, const compare_job *j, uint64_
                 st = it_runner_run(&w.b, fb, w.pix_b + i * fb->elements, w.flo_b + i * fb->elements, 1, err);
         }
     }
+    s->codes = NULL;
     compare_worker_close(&w, j);
     return st == INTACT_OK && s->failed ? it_fail_nomem(err, "comparison of layers", 0) : st;
 }
@@ -278,6 +300,12 @@ static intact_status compare_layers(intact_ctx *c, const compare_job *j, uint64_
         s.rows.items[i].sqnr_db = ratio_db(&s.noise.items[i]);
         s.rows.items[i].max_error = s.noise.items[i].worst;
         s.rows.items[i].elements = s.noise.items[i].n;
+        s.rows.items[i].own_db = s.rows.items[i].own_clip = NAN;
+        if (j->m[1]->program) {
+            const noise *z = &s.noise.items[i];
+            s.rows.items[i].own_db = ratio_db(&(noise){.signal = z->signal, .error = z->own});
+            s.rows.items[i].own_clip = z->own > 0 ? z->clip / z->own : 0;
+        }
     }
     if (st == INTACT_OK && s.rows.len) {
         out->layers = it_alloc_new(c->alloc, s.rows.len * sizeof *out->layers);

@@ -8,9 +8,12 @@
 #include <sys/stat.h>
 
 #include "api/api.h"
+#include "api/quantize.h"
+#include "api/report.h"
 #include "base/file.h"
 #include "format/format.h"
 #include "lower/build.h"
+#include "pass/absorb.h"
 #include "ptq/ptq.h"
 
 #define SAMPLES_DEFAULT 512
@@ -20,8 +23,11 @@ typedef struct quantize_job {
     const intact_quantize_options *o;
     intact_quantize_result *out;
     const char *model_path;
+    const it_quantize_hooks *hooks; /* NULL: none */
+    const char *gate;        /* JSON for the provenance; NULL: none */
     intact_model m;          /* a float model; its graph is edited */
     it_recipe recipe;
+    it_absorb absorb;        /* of a network that came quantized */
     it_ptq ptq;
     it_job job;
     it_source src;
@@ -120,6 +126,21 @@ static intact_status open_calibration(quantize_job *q, intact_error *err)
     return it_dataset_sha256(d, q->pick, q->pick_len, q->calib_sha, err);
 }
 
+/* A network that came quantized throughout needs no data; with --preprocess it takes pixels all the same. */
+static intact_status open_without_data(quantize_job *q, intact_error *err)
+{
+    uint32_t rank;
+    int64_t dims[INTACT_RANK_MAX];
+    it_dataset none = {0};
+    it_preprocess pre;
+    q->src.feed = (it_feed){.arrays = true};
+    if (!q->o->calib.preprocess)
+        return INTACT_OK;
+    IT_TRY(it_model_input(&q->m, &rank, dims, err));
+    IT_TRY(it_model_preprocess(&q->m, q->o->calib.preprocess, &pre, err));
+    return it_feed_open(&q->src.feed, q->c->alloc, &none, &pre, NULL, 0, 0, rank, dims, err);
+}
+
 /* Pixels can be 0..255 in every channel: the input's range is known without data. */
 static void fix_input_range(void *user, it_groups *gs)
 {
@@ -156,6 +177,34 @@ static intact_status calibrate(quantize_job *q, intact_error *err)
         it_log(q->c, INTACT_LOG_WARNING, "%llu unreadable samples were skipped", (unsigned long long)cr->skipped);
     q->out->samples = cr->samples;
     q->out->skipped = cr->skipped;
+    return INTACT_OK;
+}
+
+/* Scales and zero points that the network came with. */
+static intact_status absorb(quantize_job *q, intact_error *err)
+{
+    const it_absorb *a = &q->absorb;
+    q->absorb = (it_absorb){.g = &q->m.g, .alloc = q->c->alloc, .calibrates = q->o->calib.path != NULL};
+    if (!it_absorb_wanted(&q->m.g))
+        return q->o->calib.path ? INTACT_OK : it_fail(err, INTACT_E_ARG, "data", "%s is a float network; quantizing it needs --calib DATA", q->model_path);
+    IT_TRY(it_absorb_run(&q->absorb, err));
+    q->out->given = a->values + a->weights;
+    if (q->recipe.methods[0] && q->out->given)
+        return it_fail(err, INTACT_E_ARG, q->model_path, "came quantized; methods that change weights (--apply) work on float networks alone");
+    if (!q->o->calib.path && a->missing_len)
+        return it_fail(err, INTACT_E_UNSUPPORTED, a->missing, "has no scale; the network came quantized, but %zu weights and values did not: --calib DATA calibrates those alone",
+                       a->missing_len);
+    it_log(q->c, INTACT_LOG_INFO, "the network came quantized: the parameters of %zu weights and %zu values are kept%s", a->weights, a->values,
+           !q->o->calib.path ? ", nothing is calibrated" : a->missing_len ? ", the others calibrated" : "; calibration has nothing to do");
+    return INTACT_OK;
+}
+
+static intact_status absorb_notes(quantize_job *q, intact_error *err)
+{
+    q->ptq.alloc = q->c->alloc;
+    for (size_t i = 0; i < q->absorb.notes.len; i++)
+        if (it_ptq_say(&q->ptq, q->absorb.notes.items[i].where, "%s", q->absorb.notes.items[i].text) != INTACT_OK)
+            return it_fail_nomem(err, "notes", sizeof(it_ptq_note));
     return INTACT_OK;
 }
 
@@ -225,9 +274,19 @@ static char *provenance(const quantize_job *q)
                              recipe_json(&q->recipe), "notes", notes);
     if (root && !q->src.feed.arrays)
         json_object_set_new(root, "preprocess", json_string(pre));
+    if (root && q->gate)
+        json_object_set_new(root, "gate", json_loads(q->gate, 0, NULL));
     char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(root);
     return text;
+}
+
+static intact_status describe(quantize_job *q, intact_error *err)
+{
+    char *text = provenance(q);
+    q->prog.meta = text ? it_arena_text(&q->prog.arena, text) : NULL;
+    free(text);
+    return q->prog.meta ? it_prog_check(&q->prog, err) : it_fail_nomem(err, "provenance", 0);
 }
 
 static intact_status build(quantize_job *q, intact_error *err)
@@ -238,14 +297,11 @@ static intact_status build(quantize_job *q, intact_error *err)
     if (pixels)
         pixel_map(q, &px, table);
     IT_TRY(it_lower_build(&q->lower, &q->m.g, pixels ? &px : NULL, &q->prog, q->c->alloc, err));
-    char *text = provenance(q);
-    q->prog.meta = text ? it_arena_text(&q->prog.arena, text) : NULL;
-    free(text);
-    return q->prog.meta ? it_prog_check(&q->prog, err) : it_fail_nomem(err, "provenance", 0);
+    return describe(q, err);
 }
 
 /* The bytes that are written were loaded and checked as any reader will. */
-static intact_status write_checked(quantize_job *q, intact_error *err)
+static intact_status write_checked(quantize_job *q, const char *path, intact_error *err)
 {
     void *bytes;
     size_t len;
@@ -260,16 +316,64 @@ static intact_status write_checked(quantize_job *q, intact_error *err)
         q->out->file_bytes = len;
         intact_program_free(p);
         it_part part = {bytes, len};
-        st = it_file_replace(q->o->output, &part, 1, err);
+        st = it_file_replace(path, &part, 1, err);
     }
     it_alloc_free(q->c->alloc, bytes, len);
     return st;
 }
 
+static intact_status judge(quantize_job *q, intact_error *err)
+{
+    char *log = NULL;
+    const char *to = q->o->output;
+    if (!q->hooks || !q->hooks->judge)
+        return INTACT_OK;
+    intact_status st = q->hooks->judge(q->hooks->user, q->out, &log, &to, err);
+    q->gate = log;
+    if (st == INTACT_OK && log)
+        st = describe(q, err);
+    if (st == INTACT_OK && log)
+        st = write_checked(q, to, err);
+    q->gate = NULL;
+    free(log);
+    return st;
+}
+
 /* ---- what the caller gets to see ---- */
+
+/* Codes' own range, as nobody measured another. */
+static void report_given(const it_value *v, intact_range_info *r)
+{
+    int32_t least = v->q->type == INTACT_S16 ? -32767 : 0, most = v->q->type == INTACT_S16 ? 32767 : (1 << v->q->bits) - 1;
+    strncpy(r->value, v->name, sizeof r->value - 1);
+    strncpy(r->type, v->q->type == INTACT_S16 ? "s16" : "u8", sizeof r->type - 1);
+    r->scale = v->q->scale[0];
+    r->zero_point = v->q->zero[0];
+    r->lo = r->min = r->scale * (float)(least - r->zero_point);
+    r->hi = r->max = r->scale * (float)(most - r->zero_point);
+}
+
+static bool is_quantized_activation(const it_value *v) { return v->q && !v->is_const && (v->producer || v->is_input); }
+
+static intact_status report_all_given(quantize_job *q, intact_error *err)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < q->m.g.values.len; i++)
+        len += is_quantized_activation(q->m.g.values.items[i]);
+    q->out->ranges = it_alloc_zero(q->c->alloc, len * sizeof *q->out->ranges);
+    if (!q->out->ranges)
+        return it_fail_nomem(err, "report", len * sizeof *q->out->ranges);
+    q->out->ranges_len = (uint32_t)len;
+    for (size_t i = 0, at = 0; i < q->m.g.values.len; i++)
+        if (is_quantized_activation(q->m.g.values.items[i]))
+            report_given(q->m.g.values.items[i], &q->out->ranges[at++]);
+    return INTACT_OK;
+}
 
 static intact_status report_ranges(quantize_job *q, intact_error *err)
 {
+    if (q->ptq.groups.g.len == 0)
+        return report_all_given(q, err);
     size_t len = q->ptq.groups.g.len;
     q->out->ranges = it_alloc_zero(q->c->alloc, len * sizeof *q->out->ranges);
     if (!q->out->ranges)
@@ -285,7 +389,9 @@ static intact_status report_ranges(quantize_job *q, intact_error *err)
         r->min = gr->hist ? gr->hist->min : gr->range.lo;
         r->max = gr->hist ? gr->hist->max : gr->range.hi;
         r->clipped = gr->hist && gr->hist->count ? (double)gr->clipped / (double)gr->hist->count : 0;
-        if (gr->first->q) {
+        if (gr->first->q && gr->first->q->given) {
+            report_given(gr->first, r);
+        } else if (gr->first->q) {
             r->scale = gr->first->q->scale[0];
             r->zero_point = gr->first->q->zero[0];
         }
@@ -328,36 +434,58 @@ static bool same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* Trials of a search have none. */
+static intact_status write_report(quantize_job *q, intact_error *err)
+{
+    if ((!q->o->report && !q->o->report_json) || (q->hooks && !q->hooks->judge))
+        return INTACT_OK;
+    const it_report_job j = {.c = q->c, .o = q->o, .out = q->out, .model_path = q->model_path, .model_sha = q->model_sha, .calib_sha = q->calib_sha, .g = &q->m.g, .recipe = &q->recipe,
+                             .ptq = &q->ptq, .feed = &q->src.feed, .lower = &q->lower};
+    return it_api_report(&j, err);
+}
+
 static intact_status run_steps(quantize_job *q, intact_error *err)
 {
     if (same_file(q->model_path, q->o->output))
         return it_fail(err, INTACT_E_ARG, q->o->output, "is the float network itself; the integer program needs another file");
     IT_TRY(file_sha256(q->model_path, q->model_sha, err));
-    uint32_t rank;
-    int64_t dims[INTACT_RANK_MAX];
-    IT_TRY(it_model_input(&q->m, &rank, dims, err));
+    IT_TRY(absorb(q, err));
     if (!q->recipe.keep_softmax && it_lower_drop_softmax(&q->m.g)) {
         it_log(q->c, INTACT_LOG_INFO, "the Softmax at the network's end is left out: the order of the answers is the same (--keep-softmax keeps it)");
         IT_TRY(it_graph_infer(&q->m.g, 1, NULL, err));
     }
     IT_TRY(it_recipe_check(&q->recipe, &q->m.g, err));
-    IT_TRY(open_calibration(q, err));
-    IT_TRY(calibrate(q, err));
+    bool calibrates = q->o->calib.path != NULL;
+    IT_TRY(calibrates ? open_calibration(q, err) : open_without_data(q, err));
+    if (calibrates)
+        IT_TRY(calibrate(q, err));
+    IT_TRY(absorb_notes(q, err));
+    if (q->hooks && q->hooks->visit)
+        return q->hooks->visit(q->hooks->user, &q->ptq, &q->m, err);
     IT_TRY(build(q, err));
-    IT_TRY(write_checked(q, err));
+    IT_TRY(write_checked(q, q->o->output, err));
+    IT_TRY(judge(q, err));
     IT_TRY(report_ranges(q, err));
-    return report_notes(q, err);
+    IT_TRY(report_notes(q, err));
+    return write_report(q, err);
 }
 
 intact_status intact_quantize(intact_ctx *c, const char *model_path, const intact_quantize_options *o, intact_quantize_result *out, intact_error *err)
 {
+    return it_quantize(c, model_path, o, NULL, out, err);
+}
+
+intact_status it_quantize(intact_ctx *c, const char *model_path, const intact_quantize_options *o, const it_quantize_hooks *hooks, intact_quantize_result *out, intact_error *err)
+{
     *out = (intact_quantize_result){0};
     double start = it_seconds();
-    quantize_job q = {.c = c, .o = o, .out = out, .model_path = model_path};
+    quantize_job q = {.c = c, .o = o, .out = out, .model_path = model_path, .hooks = hooks};
     if (!model_path)
         return it_fail(err, INTACT_E_ARG, "quantize", "no model was given");
     it_recipe_init(&q.recipe, c->alloc);
     intact_status st = read_options(&q, err);
+    if (st == INTACT_OK && hooks && hooks->edit)
+        st = hooks->edit(hooks->user, &q.recipe, err);
     if (st != INTACT_OK) {
         it_recipe_release(&q.recipe);
         return st;
@@ -373,6 +501,7 @@ intact_status intact_quantize(intact_ctx *c, const char *model_path, const intac
     it_lower_release(&q.lower);
     it_prog_release(&q.prog);
     it_ptq_release(&q.ptq);
+    it_absorb_release(&q.absorb);
     it_recipe_release(&q.recipe);
     it_source_close(&q.src);
     it_alloc_free(c->alloc, q.pick, q.pick_len * sizeof *q.pick);

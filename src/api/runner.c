@@ -69,7 +69,7 @@ static void integer_probe(void *user, uint32_t step, const void *data, size_t by
     it_runner *r = user;
     intact_step s;
     (void)nanoseconds;
-    if (intact_program_step(r->m->program, step, &s) != INTACT_OK)
+    if (intact_program_step(r->separate, step, &s) != INTACT_OK)
         return;
     size_t n = bytes / intact_type_bytes(s.out_type);
     float *x = scratch_for(r, n);
@@ -113,10 +113,23 @@ static void out_dims(it_answer *o, const intact_port *p)
         o->dim[p->rank >= 3 ? i % (p->rank - 1) : i - 1] = p->dims[i];
 }
 
+/* A model's own program has its layers fused: values between them do not exist. */
+static intact_status open_session(it_runner *r, intact_error *err)
+{
+    intact_session_options so = {.batch = 1, .threads = 1, .probe_user = r};
+    if (!r->record)
+        return intact_session_new(r->m->program, &so, &r->session, err);
+    intact_program_info info;
+    intact_program_get_info(r->m->program, &info);
+    intact_load_options lo = {.alloc = r->m->ctx->alloc, .cpu = info.cpu, .threads = it_pool_threads(r->m->ctx->pool), .separate = 1};
+    so.probe = integer_probe;
+    IT_TRY(intact_program_load(r->m->path, &lo, &r->separate, err));
+    return intact_session_new(r->separate, &so, &r->session, err);
+}
+
 static intact_status open_integer(it_runner *r, intact_error *err)
 {
     const intact_alloc *a = r->m->ctx->alloc;
-    intact_session_options so = {.batch = 1, .threads = 1, .probe = r->record ? integer_probe : NULL, .probe_user = r};
     intact_program_info info;
     intact_program_get_info(r->m->program, &info);
     if (info.inputs_len != 1)
@@ -140,7 +153,7 @@ static intact_status open_integer(it_runner *r, intact_error *err)
     r->raw = it_alloc_new(a, r->raw_bytes);
     if (!r->raw)
         return it_fail_nomem(err, r->m->path, r->raw_bytes);
-    return intact_session_new(r->m->program, &so, &r->session, err);
+    return open_session(r, err);
 }
 
 static intact_status open_float(it_runner *r, const char *tap, intact_error *err)
@@ -173,6 +186,7 @@ void it_runner_close(it_runner *r)
     const intact_alloc *a = r->m->ctx->alloc;
     it_exec_free(r->exec);
     intact_session_free(r->session);
+    intact_program_free(r->separate);
     it_alloc_free(a, r->codes, r->codes_bytes);
     it_alloc_free(a, r->raw, r->raw_bytes);
     it_alloc_free(a, r->ports, r->outs_len * sizeof *r->ports);

@@ -83,6 +83,7 @@ const char *cli_bytes(double n, char buf[32]);       /* "1.2 MiB" */
 const char *cli_count(double n, char buf[32]);       /* "41.2 M" */
 /* Prints rows (len * columns texts, row by row) aligned under the heads; a head that begins with '>' is right-aligned. */
 void cli_print_table(const char *const *heads, int columns, const char *const *cells, size_t rows);
+int cli_steps_print(const cli_common *common, const intact_search_result *s); /* the log of a search (steps.c) */
 char *cli_text(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* malloc'd; never NULL (exits with FILE when out of memory) */
 
 #endif

@@ -23,7 +23,7 @@ static const cli_option eval_table[] = {
     CLI_OPTION(eval_options, min_top1, "min-top1", 0, "PERCENT", REAL, NULL, "a gate: exit code 1 when top-1 is lower"),
     CLI_OPTION(eval_options, max_loss, "max-loss", 0, "POINTS", REAL, NULL,
                "with --against, a gate: exit code 1 when top-1 is lower by more points than this and two standard errors of the paired difference"),
-    CLI_OPTION(eval_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level of an integer program: auto, scalar, avx2, avxvnni, avx512vnni, neon, neondot"),
+    CLI_OPTION(eval_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level of an integer program: auto, scalar, avx2, avxvnni, avx512vnni, avx512vbmi, neon, neondot"),
 };
 
 /* EXIT_DONE, or EXIT_GATE with a sentence. */

@@ -9,7 +9,7 @@ typedef struct info_options { cli_common common; int layers; intact_cpu cpu; } i
 
 static const cli_option info_table[] = {
     CLI_OPTION(info_options, layers, "layers", 'l', NULL, FLAG, NULL, "one line per layer"),
-    CLI_OPTION(info_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level that an .itm is packed for: auto, scalar, avx2, avxvnni, avx512vnni, neon, neondot"),
+    CLI_OPTION(info_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level that an .itm is packed for: auto, scalar, avx2, avxvnni, avx512vnni, avx512vbmi, neon, neondot"),
 };
 
 static void dims_text(const intact_io *io, char *buf, size_t cap)

@@ -7,9 +7,11 @@
 
 typedef struct quantize_options {
     cli_common common;
-    const char *output, *calib, *preprocess, *method, *acts, *weights, *keep8, *recipe, *range_file, *set, *methods;
+    const char *output, *calib, *preprocess, *method, *acts, *weights, *keep8, *recipe, *range_file, *set, *methods, *report, *report_json, *eval;
+    const char *labels, *max_drop, *prefer, *budget, *log;
     uint32_t samples, weight_bits, act_bits;
-    uint64_t seed, limit;
+    uint64_t seed, limit, eval_limit;
+    int32_t label_offset;
     int keep_softmax, ranges;
 } quantize_options;
 
@@ -33,7 +35,18 @@ static const cli_option quantize_table[] = {
     CLI_OPTION(quantize_options, range_file, "range-file", 0, "FILE.json", TEXT, "file", "take the ranges of the values that this file names from it"),
     CLI_OPTION(quantize_options, set, "set", 0, "FIELD=VALUE,...", TEXT, NULL, "set fields of the recipe for all layers: weights.round=adaround, weights.range=mse, activations.levels=lloyd, ..."),
     CLI_OPTION(quantize_options, methods, "apply", 0, "METHOD,...", TEXT, NULL, "methods that change the network so that it quantizes better, in this order"),
+    CLI_OPTION(quantize_options, report, "report", 0, "FILE.html", TEXT, "file", "write a report: one page with what was done, noise and histograms of every layer, and what to try next"),
+    CLI_OPTION(quantize_options, report_json, "report-json", 0, "FILE.json", TEXT, "file", "the same facts as JSON (docs/REPORT.md)"),
+    CLI_OPTION(quantize_options, eval, "eval", 0, "DATA", TEXT, "file", "samples that calibration does not see: the report says how the integer network does on them beside the float one; what --max-drop is measured on"),
     CLI_OPTION(quantize_options, keep_softmax, "keep-softmax", 0, NULL, FLAG, NULL, "keep a Softmax at the network's end (in 16 bits); without it the answers' order is the same"),
+    CLI_OPTION(quantize_options, labels, "labels", 0, "FILE.npy", TEXT, "file", "labels of an .npy --eval"),
+    CLI_OPTION(quantize_options, label_offset, "label-offset", 0, "K", S32, NULL, "added to every label of --eval"),
+    CLI_OPTION(quantize_options, eval_limit, "eval-limit", 0, "N", U64, NULL, "of --eval the first N samples only"),
+    CLI_OPTION(quantize_options, max_drop, "max-drop", 0, "POINTS", TEXT, NULL,
+               "try recipes, cheapest first, until top-1 is within this many points of the float network's; when none is, the best lies beside as OUT.best.itm and the exit code is 1"),
+    CLI_OPTION(quantize_options, prefer, "prefer", 0, "WHAT", TEXT, NULL, "with --max-drop: size takes the fewest bits that hold it"),
+    CLI_OPTION(quantize_options, budget, "budget", 0, "size=N", TEXT, NULL, "bits by layer so that the program has at most N bytes; k, M or G may follow (2M, 1.5MB)"),
+    CLI_OPTION(quantize_options, log, "log", 0, "FILE.json", TEXT, "file", "write the steps of --max-drop or --budget there"),
     CLI_OPTION(quantize_options, ranges, "ranges", 0, NULL, FLAG, NULL, "print the range chosen for every value"),
 };
 
@@ -47,7 +60,7 @@ static int print_json(const quantize_options *o, const intact_quantize_result *q
     }
     for (uint32_t i = 0; i < q->notes_len; i++)
         json_array_append_new(notes, cli_string(q->notes[i]));
-    return cli_json(json_pack("{s:o, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "output", cli_string(o->output), "samples", (json_int_t)q->samples, "skipped", (json_int_t)q->skipped, "file_bytes",
+    return cli_json(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "output", cli_string(o->output), "samples", (json_int_t)q->samples, "skipped", (json_int_t)q->skipped, "given", (json_int_t)q->given, "file_bytes",
                               (json_int_t)q->file_bytes, "peak_bytes", (json_int_t)q->peak_bytes, "seconds", q->seconds, "ranges", ranges, "notes", notes));
 }
 
@@ -78,8 +91,11 @@ static void print_text(const quantize_options *o, const intact_quantize_result *
     char a[32], b[32];
     if (o->ranges)
         print_ranges(q);
-    printf("%s: %s, %s of activations at the peak; calibrated on %llu samples", o->output, cli_bytes((double)q->file_bytes, a), cli_bytes((double)q->peak_bytes, b),
-           (unsigned long long)q->samples);
+    printf("%s: %s, %s of activations at the peak; ", o->output, cli_bytes((double)q->file_bytes, a), cli_bytes((double)q->peak_bytes, b));
+    if (q->given && !q->samples)
+        printf("%llu scales of the network kept", (unsigned long long)q->given);
+    else
+        printf("calibrated on %llu samples", (unsigned long long)q->samples);
     if (q->skipped)
         printf(" (%llu unreadable ones skipped)", (unsigned long long)q->skipped);
     printf(" in %.1f s\n", q->seconds);
@@ -118,6 +134,70 @@ static bool lists_read(quantize_lists *l, const quantize_options *o)
     return true;
 }
 
+/* "size=2MB" to bytes; 0 when it is no such thing. */
+static uint64_t budget_bytes(const char *text)
+{
+    static const char units[] = "kMG";
+    char *end;
+    if (strncmp(text, "size=", 5) != 0 || text[5] < '0' || text[5] > '9')
+        return 0;
+    double v = strtod(text + 5, &end);
+    const char *unit = *end ? strchr(units, *end == 'K' ? 'k' : *end) : NULL;
+    for (const char *u = units; unit && u <= unit; u++)
+        v *= 1024;
+    end += unit != NULL;
+    end += *end == 'B';
+    return *end || !(v >= 1 && v < 1e15) ? 0 : (uint64_t)v;
+}
+
+/* EXIT_DONE with s filled, or EXIT_USAGE after having said why. */
+static int read_goal(const quantize_options *o, intact_search_options *s)
+{
+    char *end = NULL;
+    if (o->report || o->report_json)
+        return cli_fail_usage("--report is of one quantization; with --max-drop or --budget --log FILE.json has the steps, and intact tune makes a report of them");
+    if (o->max_drop) {
+        s->max_drop = strtod(o->max_drop, &end);
+        if (end == o->max_drop || *end || !(s->max_drop >= 0 && s->max_drop <= 100))
+            return cli_fail_usage("--max-drop was given '%s'; points from 0 to 100 are needed", o->max_drop);
+        if (!o->eval)
+            return cli_fail_usage("--max-drop needs --eval DATA, labelled");
+    }
+    if (o->prefer && strcmp(o->prefer, "size") != 0)
+        return cli_fail_usage("--prefer was given '%s'; size is what can be preferred", o->prefer);
+    if (o->prefer && !o->max_drop)
+        return cli_fail_usage("--prefer size needs --max-drop POINTS: the fewest bits that hold it");
+    s->prefer_size = o->prefer != NULL;
+    if (o->budget && !(s->budget_bytes = budget_bytes(o->budget)))
+        return cli_fail_usage("--budget was given '%s'; size=BYTES is needed, as in size=2MB", o->budget);
+    if (!o->max_drop && !o->budget)
+        return cli_fail_usage("--log needs --max-drop POINTS or --budget size=BYTES");
+    return o->calib ? EXIT_DONE : cli_fail_usage("trying recipes needs --calib DATA");
+}
+
+static int search_run(const cli_run *r, const quantize_options *o, const intact_quantize_options *q)
+{
+    intact_search_options s;
+    intact_search_result res;
+    intact_error err;
+    intact_search_options_default(&s);
+    s.quantize = *q;
+    s.eval = (intact_data_options){.path = o->eval, .labels = o->labels, .preprocess = o->preprocess, .label_offset = o->label_offset, .limit = o->eval_limit};
+    s.log = o->log;
+    int rc = read_goal(o, &s);
+    if (rc != EXIT_DONE)
+        return rc;
+    if (intact_search(r->ctx, r->args[0], &s, &res, &err) != INTACT_OK)
+        return cli_fail(&err);
+    rc = cli_steps_print(&o->common, &res);
+    if (rc == EXIT_DONE && !res.holds) {
+        fprintf(stderr, "intact: %s: the gate is not met: the best step, %s, loses %.2f points; %s is its program\n", r->args[0], res.steps[res.best].name, res.steps[res.best].drop, res.path);
+        rc = EXIT_GATE;
+    }
+    intact_search_result_release(r->ctx, &res);
+    return rc;
+}
+
 static int quantize_run(const cli_run *r, const void *options)
 {
     const quantize_options *o = options;
@@ -125,8 +205,9 @@ static int quantize_run(const cli_run *r, const void *options)
     intact_quantize_options_default(&q);
     if (!o->output)
         return cli_fail_usage("intact quantize needs -o OUT.itm");
-    if (!o->calib)
-        return cli_fail_usage("intact quantize needs --calib DATA");
+    bool searches = o->max_drop || o->prefer || o->budget || o->log;
+    if (o->eval && !o->report && !o->report_json && !searches)
+        return cli_fail_usage("--eval DATA is for a goal or a report: --max-drop POINTS, --report FILE.html or --report-json FILE.json is needed too");
     q.symmetric_activations = choice(o->acts, "affine", "symmetric");
     q.per_tensor_weights = choice(o->weights, "per-channel", "per-tensor");
     if (q.symmetric_activations < 0)
@@ -153,6 +234,13 @@ static int quantize_run(const cli_run *r, const void *options)
     q.set_len = lists.set_len;
     q.methods = lists.methods;
     q.methods_len = lists.methods_len;
+    if (searches && (o->report || o->report_json))
+        return cli_fail_usage("a report is of one quantization, a search makes many: quantize again with --recipe, the recipe that the search stored (intact info --json, meta.recipe)");
+    if (searches)
+        return search_run(r, o, &q);
+    q.report = o->report;
+    q.report_json = o->report_json;
+    q.eval = (intact_data_options){.path = o->eval, .labels = o->labels, .preprocess = o->preprocess, .label_offset = o->label_offset, .limit = o->eval_limit};
     intact_error err;
     intact_quantize_result res;
     if (intact_quantize(r->ctx, r->args[0], &q, &res, &err) != INTACT_OK)
@@ -169,8 +257,10 @@ static int quantize_run(const cli_run *r, const void *options)
 const cli_command cli_command_quantize = {
     .name = "quantize", .summary = "make a float network integer", .args = "MODEL.onnx", .args_min = 1, .args_max = 1,
     .details = "Reads a float network, measures the range of every value on calibration data, and writes an integer program that runs without a single float instruction. "
+               "A network that came quantized (QuantizeLinear and DequantizeLinear, QLinearConv and its like) keeps its scales and needs no data; what it left in float needs them. "
                "By default weights have 8 bits, symmetric, one scale per output channel; activations 8 bits, affine; the network's answer 16 bits.",
     .examples = "  intact quantize net.onnx -o net.itm --calib photos/ --preprocess imagenet\n"
-                "  intact quantize net.onnx -o net.itm --calib train-images-idx3-ubyte.gz --method percentile:99.99 --samples 1000\n",
+                "  intact quantize net.onnx -o net.itm --calib train-images-idx3-ubyte.gz --method percentile:99.99 --samples 1000\n"
+                "  intact quantize net.onnx -o net.itm --calib photos/ --preprocess imagenet --eval val/ --max-drop 0.5\n",
     .options_bytes = sizeof(quantize_options), .options = quantize_table, .options_len = sizeof quantize_table / sizeof *quantize_table, .run = quantize_run,
 };

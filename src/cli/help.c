@@ -158,7 +158,7 @@ static void complete_value(const cli_command *cmd, const cli_option *o, FILE *to
         words(to, intact_list_preprocess());
         fprintf(to, "' -- \"$cur\"))");
     } else if (o->complete && strcmp(o->complete, "cpu") == 0) {
-        fprintf(to, "COMPREPLY=($(compgen -W 'auto scalar avx2 avxvnni avx512vnni neon neondot' -- \"$cur\"))");
+        fprintf(to, "COMPREPLY=($(compgen -W 'auto scalar avx2 avxvnni avx512vnni avx512vbmi neon neondot' -- \"$cur\"))");
     } else if (o->complete) {
         fprintf(to, "COMPREPLY=($(compgen -f -- \"$cur\"))");
     } else {

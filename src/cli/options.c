@@ -85,7 +85,7 @@ static int store(const cli_option *o, const char *value, void *options)
         return EXIT_DONE;
     case CLI_CPU:
         *(intact_cpu *)to = intact_cpu_parse(value);
-        return *(intact_cpu *)to == INTACT_CPU_COUNT ? bad_value(o, value, "auto, scalar, avx2, avxvnni, avx512vnni, neon or neondot") : EXIT_DONE;
+        return *(intact_cpu *)to == INTACT_CPU_COUNT ? bad_value(o, value, "auto, scalar, avx2, avxvnni, avx512vnni, avx512vbmi, neon or neondot") : EXIT_DONE;
     case CLI_REAL:
         *(double *)to = strtod(value, &end);
         return end == value || *end || !isfinite(*(double *)to) ? bad_value(o, value, "a number") : EXIT_DONE;

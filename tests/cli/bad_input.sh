@@ -19,6 +19,7 @@ for n in 1 10 100 1000 100000 300000; do
 done
 
 # a good program, then a damaged one
+expect 2 'needs --calib' "$intact" quantize "$model" -o "$tmp/never.itm"
 expect 0 'calibrated on 32' "$intact" quantize "$model" -o "$tmp/good.itm" --calib $test_images --samples 32
 for n in 3 20 100 5000 50000; do
     head -c $n "$tmp/good.itm" > "$tmp/cut.itm"

@@ -54,7 +54,6 @@ expect 2 "did you mean '--calib'" "$intact" quantize x.onnx -o y.itm --calb z
 expect 2 "did you mean '--preprocess'" "$intact" eval x.onnx --data z --preproces raw
 expect 2 'needs MODEL.onnx' "$intact" quantize
 expect 2 'needs -o' "$intact" quantize x.onnx --calib z
-expect 2 'needs --calib' "$intact" quantize x.onnx -o y.itm
 expect 2 'needs --data' "$intact" eval x.onnx
 expect 2 'needs --input' "$intact" run x.onnx
 expect 2 'does not know what to do' "$intact" info a b

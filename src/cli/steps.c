@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* steps.c: the log of a search: a row a step, as a table or as JSON. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static json_t *steps_json(const intact_search_result *s)
+{
+    json_t *steps = json_array();
+    for (uint32_t i = 0; i < s->steps_len; i++) {
+        const intact_search_step *t = &s->steps[i];
+        json_array_append_new(steps, json_pack("{s:o, s:o, s:o, s:f, s:f, s:o, s:I, s:f, s:b, s:b}", "step", cli_string(t->name), "change", cli_string(t->change), "top1",
+                                               t->top1 >= 0 ? json_real(t->top1) : json_null(), "drop", t->drop, "agreement", t->agreement, "sqnr_db", cli_real(t->sqnr_db), "file_bytes",
+                                               (json_int_t)t->file_bytes, "seconds", t->seconds, "holds", t->holds, "failed", t->failed));
+    }
+    return steps;
+}
+
+static void print_table(const intact_search_result *s)
+{
+    static const char *const heads[] = {"step", ">top-1 %", ">drop", ">agree %", ">SQNR dB", ">KiB", ">s", "", "recipe change"};
+    enum { COLUMNS = 9 };
+    const char **cells = calloc((size_t)s->steps_len * COLUMNS + 1, sizeof *cells);
+    for (uint32_t i = 0; cells && i < s->steps_len; i++) {
+        const intact_search_step *t = &s->steps[i];
+        const char **row = cells + (size_t)i * COLUMNS;
+        bool top = t->top1 >= 0 && !t->failed;
+        row[0] = t->name;
+        row[1] = top ? cli_text("%.2f", 100 * t->top1) : cli_text("-");
+        row[2] = top ? cli_text("%+.2f", t->drop) : cli_text("-");
+        row[3] = t->failed ? cli_text("-") : cli_text("%.2f", 100 * t->agreement);
+        row[4] = t->failed ? cli_text("-") : cli_text("%.1f", t->sqnr_db);
+        row[5] = t->failed ? cli_text("-") : cli_text("%.1f", (double)t->file_bytes / 1024);
+        row[6] = cli_text("%.1f", t->seconds);
+        row[7] = t->failed ? "failed" : i == s->best ? s->holds ? "holds, best" : "best" : t->holds ? "holds" : "";
+        row[8] = t->change;
+    }
+    if (cells)
+        cli_print_table(heads, COLUMNS, cells, s->steps_len);
+    for (uint32_t i = 0; cells && i < s->steps_len; i++)
+        for (int k = 1; k < 7; k++)
+            free((void *)(uintptr_t)cells[(size_t)i * COLUMNS + (size_t)k]);
+    free(cells);
+}
+
+int cli_steps_print(const cli_common *common, const intact_search_result *s)
+{
+    if (common->json)
+        return cli_json(json_pack("{s:o, s:b, s:I, s:o, s:o, s:f}", "float_top1", s->float_top1 >= 0 ? json_real(s->float_top1) : json_null(), "holds", s->holds, "best", (json_int_t)s->best,
+                                  "path", cli_string(s->path), "steps", steps_json(s), "seconds", s->seconds));
+    print_table(s);
+    if (s->float_top1 >= 0)
+        printf("float network   %.2f %%\n", 100 * s->float_top1);
+    printf("%s: step %s in %.1f s\n", s->path, s->steps[s->best].name, s->seconds);
+    return EXIT_DONE;
+}
