@@ -27,6 +27,7 @@ struct CMUnitTest {
     ((intmax_t)(a) == (intmax_t)(b) ? (void)0                                                                                             \
                                     : fail_msg("%s is %jd, %s is %jd", #a, (intmax_t)(a), #b, (intmax_t)(b)))
 #define assert_int_not_equal(a, b) ((intmax_t)(a) != (intmax_t)(b) ? (void)0 : fail_msg("%s and %s are %jd", #a, #b, (intmax_t)(b)))
+#define assert_in_range(v, lo, hi) assert_true((uintmax_t)(v) >= (uintmax_t)(lo) && (uintmax_t)(v) <= (uintmax_t)(hi))
 #define assert_string_equal(a, b) (strcmp(a, b) == 0 ? (void)0 : fail_msg("\"%s\" is not \"%s\"", a, b))
 #define assert_memory_equal(a, b, n) assert_true(memcmp(a, b, n) == 0)
 
