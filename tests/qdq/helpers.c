@@ -101,7 +101,7 @@ it_value *bias_codes(net *t, int64_t len, int32_t size)
 {
     int32_t *b = malloc((size_t)len * sizeof *b);
     for (int64_t i = 0; i < len; i++)
-        b[i] = (int32_t)it_rng_below(&t->rng, (uint64_t)(2 * size + 1)) - size;
+        b[i] = (int32_t)((int64_t)it_rng_below(&t->rng, 2 * (uint64_t)size + 1) - size);
     it_value *v = typed(t, IT_I32, 1, &len, b);
     free(b);
     return v;

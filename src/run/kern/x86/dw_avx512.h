@@ -171,7 +171,7 @@ INLINE void finish_as(const dw_after *a, const it_epi *e, bool is_narrow, bool c
     const uint32_t outs = a->f->outs, regs = outs == 2 ? a->pixels : 1, pixels = outs == 2 ? 1 : a->pixels;
     const uint8_t *acc = a->acc, *other = a->other;
     uint8_t *y = a->y;
-    for (uint32_t r = 0; r < a->rows; r++, acc += outs * QUAD, y += a->row, other += sums ? a->other_row : 0)
+    for (uint32_t r = 0; r < a->rows; r++, acc += outs * QUAD, y += a->row, other = sums ? other + a->other_row : other)
         for (uint32_t i = 0; i < regs; i++) {
             __m512i v = is_narrow ? narrow_codes(&k, acc + i * QUAD) : codes_any(a, e, acc + i * QUAD, &pack);
             if (clamps)

@@ -435,7 +435,7 @@ static inline void codes_epi(const int32_t *acc, const tile_out *o, const void *
         fn = k->plain ? codes_narrow_plain : codes_narrow;
     else
         fn = k->plain ? codes_wide_plain : codes_wide;
-    fn[o->vecs](acc, k, o, (codes_to){ y, o->other, px });
+    fn[o->vecs](acc, k, o, (codes_to){ y, o->other ? o->other : y, px } /* without a sum b is not read */);
 }
 
 #endif

@@ -227,10 +227,10 @@ static inline __attribute__((always_inline)) void tile_mac_tall(const int mr, co
         } while (w != end);
         if (--runs == 0)
             break;
-        size_t skip = k->run_skip;
+        ptrdiff_t skip = (ptrdiff_t)k->run_skip; /* may lead back */
         if (--left == 0) {
             left = k->runs_w;
-            skip += k->row_skip;
+            skip += (ptrdiff_t)k->row_skip;
         }
         q0 += skip, q1 += skip, q2 += skip, q3 += skip, q4 += skip, q5 += skip;
     }

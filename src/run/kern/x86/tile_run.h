@@ -112,8 +112,10 @@ static inline void job_tile(tile_job *j, const uint8_t *const *px, uint32_t n, c
         if (j->out.other)
             __builtin_prefetch(j->out.other + (j->waiting + i) * j->out.other_bytes, 0, 3);
     }
-    j->next += ahead;
-    j->next_bytes -= ahead;
+    if (ahead) { /* next may be NULL */
+        j->next += ahead;
+        j->next_bytes -= ahead;
+    }
     int32_t *acc = j->acc + (size_t)j->waiting * j->lanes;
     j->v->tiles[j->out.vecs][n](px, w, bias, k, acc);
     if (j->fixes.first != j->fixes.end) {
