@@ -9,7 +9,7 @@ bad=0
 check() { # LIBRARY PATTERN NM-OPTIONS...
   library=$1 pattern=$2
   shift 2
-  count=$(nm "$@" --defined-only "$library" 2>/dev/null | wc -l || true)
+  count=$(nm "$@" --defined-only "$library" 2>/dev/null | wc -l)
   if [ "$count" -lt 10 ]; then # a library that is missing or cannot be read has no wrong names either
     echo "$library: nm reads only $count symbols"
     bad=1
