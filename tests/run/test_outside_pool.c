@@ -82,15 +82,15 @@ static void run_none(void *user, uint32_t count, void (*fn)(void *arg, uint32_t 
 typedef void run_fn(void *user, uint32_t count, void (*fn)(void *arg, uint32_t k), void *arg);
 static run_fn *const ways[] = { run_in_order, run_backwards, run_at_once, run_only_last, run_none };
 
-static intact_program *net_program(intact_cpu cpu)
+/* The program reads its constants from `b`, which must outlive it. */
+static intact_program *net_program(blob *b, intact_cpu cpu)
 {
     it_prog p;
     it_prog_init(&p, NULL);
     net_small(&p, 5);
-    blob b = blob_of(&p);
+    *b = blob_of(&p);
     it_prog_release(&p);
-    intact_program *g = load_blob(&b, cpu, NULL); /* copied nowhere: b lives on */
-    return g;
+    return load_blob(b, cpu, NULL);
 }
 
 static void run_once(const intact_program *p, const intact_session_options *opt, const uint8_t *in, int16_t *out)
@@ -115,7 +115,8 @@ static void same_bytes(void **state)
     it_rng_seed(&r, 9);
     for (size_t k = 0; k < sizeof in; k++)
         in[k] = (uint8_t)it_rng_below(&r, 256);
-    intact_program *p = net_program(INTACT_CPU_AUTO);
+    blob b;
+    intact_program *p = net_program(&b, INTACT_CPU_AUTO);
     run_once(p, &(intact_session_options){ .batch = BATCH }, in, want);
     for (size_t w = 0; w < IT_LEN(ways); w++)
         for (uint32_t threads = 1; threads <= PARTS_MAX; threads += threads == 3 ? 5 : 1) {
@@ -127,12 +128,14 @@ static void same_bytes(void **state)
             assert_true(threads == 1 ? c.calls == 0 : c.calls > 0 && c.count_max > 1);
         }
     intact_program_free(p);
+    blob_free(&b);
 }
 
 static void refusals(void **state)
 {
     (void)state;
-    intact_program *p = net_program(INTACT_CPU_SCALAR);
+    blob b;
+    intact_program *p = net_program(&b, INTACT_CPU_SCALAR);
     intact_session *s;
     intact_error e;
     const intact_pool bad[] = { { .threads = 0, .run = run_in_order }, { .threads = 2 }, { .threads = 1025, .run = run_in_order } };
@@ -142,6 +145,7 @@ static void refusals(void **state)
     }
     assert_string_equal(e.message, "1025 threads asked for; at most 1024 are possible");
     intact_program_free(p);
+    blob_free(&b);
 }
 
 int main(void)
