@@ -127,7 +127,7 @@ def ncnn_files(onnx, size):
     stem = onnx.removesuffix(".onnx") + ".ncnn"
     if not os.path.exists(stem + ".bin"):
         spec = importlib.util.find_spec("pnnx")
-        found = [p for d in (spec.submodule_search_locations if spec else []) for p in glob.glob(f"{d}/bin/pnnx*")] or [shutil.which("pnnx")]
+        found = [p for d in (spec.submodule_search_locations if spec else []) for p in glob.glob(f"{d}/bin/pnnx*") + glob.glob(f"{d}/pnnx")] or [shutil.which("pnnx")]
         if not found[0]:
             raise ImportError("pnnx")
         with tempfile.TemporaryDirectory() as d:
@@ -142,7 +142,8 @@ def ncnn_engine(onnx, threads, size):
     import ncnn
 
     stem, net = ncnn_files(onnx, size), ncnn.Net()
-    x = ncnn.Mat(np.random.default_rng(2).standard_normal((3, size, size)).astype(np.float32))
+    numbers = np.random.default_rng(2).standard_normal((3, size, size)).astype(np.float32)  # a Mat does not own what numpy gave it
+    x = ncnn.Mat(numbers).clone()
 
     def ready():
         net.opt.num_threads = threads
