@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
+#include "bench.h"
 #include "conv_dnnl.h"
 #include "run/mac.h"
 #include "run/machine.h"
@@ -52,25 +52,6 @@ typedef struct bench {
     const it_kern *kern;
     double peak; /* GMAC/s of one thread */
 } bench;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void *fresh(size_t bytes)
-{
-    uint8_t *p = aligned_alloc(64, it_round_up(bytes + 64, 64));
-    if (!p) {
-        fprintf(stderr, "conv_bench: no memory for %zu bytes\n", bytes);
-        exit(1);
-    }
-    for (size_t i = 0; i < bytes; i++)
-        p[i] = (uint8_t)(i * 2654435761u >> 13);
-    return p;
-}
 
 static void probe(bench *b)
 {

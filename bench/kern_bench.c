@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cpu.h"
+#include "bench.h"
 #include "run/kern/kern.h"
 
 typedef struct shape {
@@ -69,22 +69,6 @@ static const shape shapes[] = {
     {"dense 4096->4096", 2, 1, 4096, 4096, 1, 1, 0},
 };
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void *fresh(size_t bytes)
-{
-    uint8_t *p = aligned_alloc(64, it_round_up(bytes + 64, 64));
-    if (!p) exit(1);
-    for (size_t i = 0; i < bytes; i++)
-        p[i] = (uint8_t)(i * 2654435761u >> 13);
-    return p;
-}
-
 /* GMAC/s of the level's probe: the best of all calls. */
 static double peak_best;
 static void peak_probe(const it_kern *k)
@@ -139,11 +123,10 @@ static void bench_elementwise(const it_kern *k)
 {
     enum { N = 100352 };
     uint8_t *a = fresh(N), *b = fresh(N), *y = fresh(N), *table = fresh(256);
-    int32_t *sum = fresh(N * 4);
     it_add_consts ka = {12, 130, 1500000000, 1200000000, 31, 3, 0, 255};
     it_mul_consts km = {12, 130, 1500000000, 38, 3, 0, 255, NULL};
-    const char *names[5] = {"add_u8", "mul_u8", "lut_u8", "max_u8", "sum_u8"};
-    for (int f = 0; f < 5; f++) {
+    const char *names[] = {"add_u8", "mul_u8", "lut_u8"};
+    for (size_t f = 0; f < IT_LEN(names); f++) {
         double best = 1e9;
         for (int i = 0; i < 300; i++) {
             double t = now();
@@ -151,18 +134,14 @@ static void bench_elementwise(const it_kern *k)
                 k->add_u8(a, b, y, N, &ka);
             else if (f == 1)
                 k->mul_u8(a, b, y, N, &km);
-            else if (f == 2)
-                k->lut_u8(a, y, N, table);
-            else if (f == 3)
-                k->max_u8(a, y, N);
             else
-                k->sum_u8(a, sum, N);
+                k->lut_u8(a, y, N, table);
             t = now() - t;
             best = t < best ? t : best;
         }
         printf("%-12s %-34s %8.2f us %7.2f G/s\n", intact_cpu_name(k->cpu), names[f], best * 1e6, N / best * 1e-9);
     }
-    free(a), free(b), free(y), free(table), free(sum);
+    free(a), free(b), free(y), free(table);
 }
 
 int main(int argc, char **argv)

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
+#include "bench.h"
 #include "run/kern/kern.h"
 
 enum { LAYERS = 3, KINDS = 4, ROUNDS_MAX = 200 };
@@ -29,25 +29,6 @@ typedef struct work {
     uint8_t *y;
     void *scratch[2];
 } work;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void *fresh(size_t bytes)
-{
-    uint8_t *p = aligned_alloc(64, it_round_up(bytes + 64, 64));
-    if (!p) {
-        fprintf(stderr, "lowbit_bench: no memory for %zu bytes\n", bytes);
-        exit(1);
-    }
-    for (size_t i = 0; i < bytes; i++)
-        p[i] = (uint8_t)(i * 2654435761u >> 13);
-    return p;
-}
 
 static size_t cache_bytes(void)
 {
@@ -116,12 +97,6 @@ static double seconds_of(work *w, it_pool *pool)
     return now() - t;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* The least and the median time of each layer and kind; kinds alternate. */
 static void measure(work w[LAYERS][KINDS], it_pool *pool, int rounds, double best[LAYERS][KINDS], double median[LAYERS][KINDS])
 {
@@ -132,7 +107,7 @@ static void measure(work w[LAYERS][KINDS], it_pool *pool, int rounds, double bes
                 t[l][k][r] = seconds_of(&w[l][k], pool);
     for (int l = 0; l < LAYERS; l++)
         for (int k = 0; k < KINDS; k++) {
-            qsort(t[l][k], (size_t)rounds, sizeof(double), by_value);
+            qsort(t[l][k], (size_t)rounds, sizeof(double), by_time);
             best[l][k] = t[l][k][0];
             median[l][k] = t[l][k][rounds / 2];
         }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/pool.h"
+#include "bench.h"
 
 enum { BATCHES = 101, LOOPS = 200 };
 
@@ -16,13 +17,6 @@ typedef struct meeting {
     atomic_uint here;
     uint32_t all;
 } meeting;
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
-}
 
 static void nothing(void *user, uint32_t begin, uint32_t end, uint32_t thread)
 {
@@ -42,12 +36,6 @@ static void meet(void *user, uint32_t begin, uint32_t end, uint32_t thread)
         continue;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void report(const char *name, it_pool *p, void (*fn)(void *, uint32_t, uint32_t, uint32_t), int loops, long rest_ns)
 {
     double t[BATCHES];
@@ -55,14 +43,14 @@ static void report(const char *name, it_pool *p, void (*fn)(void *, uint32_t, ui
     for (int b = 0; b < BATCHES; b++) {
         if (rest_ns)
             nanosleep(&(struct timespec){ .tv_nsec = rest_ns }, NULL);
-        double start = now_ns();
+        double start = now();
         for (int i = 0; i < loops; i++) {
             atomic_store(&m.here, 0);
             it_pool_for(p, m.all, 1, fn, &m);
         }
-        t[b] = (now_ns() - start) / loops;
+        t[b] = 1e9 * (now() - start) / loops;
     }
-    qsort(t, BATCHES, sizeof t[0], by_value);
+    qsort(t, BATCHES, sizeof t[0], by_time);
     printf("%u threads, %-10s %8.0f ns (median), %8.0f ns (least)\n", it_pool_threads(p), name, t[BATCHES / 2], t[0]);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_itm.c: any bytes as a program. Totals, checksums and section offsets are put right first, so that changes reach the deep checks
-** instead of dying at the first one; some inputs are taken as they come. What loads and is small is run at the best level and in plain C.
- */
+** instead of dying at the first one; some inputs are taken as they come. What loads and is small is run: in plain C with every instruction
+** a step and every value a place of its own, and as programs run otherwise, at a level, batch and number of threads that the input says. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +43,7 @@ static void mend(uint8_t *b, size_t len)
     }
 }
 
-enum { PORTS_MAX = 8, RUN_BYTES_MAX = 1 << 20 };
+enum { PORTS_MAX = 8, RUN_BYTES_MAX = 1 << 20, BATCH = 2, THREADS = 2 };
 
 typedef struct ports { void *data[PORTS_MAX]; size_t bytes[PORTS_MAX]; uint32_t len; } ports;
 
@@ -53,7 +53,7 @@ static void ports_release(ports *p)
         free(p->data[k]);
 }
 
-/* Buffers for inputs or outputs; false when one is large. Filled with a pattern. */
+/* Buffers for BATCH samples of inputs or outputs; false when one is large. Filled with a pattern. */
 static bool ports_init(ports *to, const intact_program *p, uint32_t n,
                        intact_status (*get)(const intact_program *, uint32_t, intact_port *))
 {
@@ -62,11 +62,12 @@ static bool ports_init(ports *to, const intact_program *p, uint32_t n,
         intact_port port;
         if (get(p, to->len, &port) != INTACT_OK || port.bytes > RUN_BYTES_MAX)
             return false;
-        uint8_t *data = malloc(port.bytes);
-        for (size_t k = 0; k < port.bytes; k++)
+        const size_t bytes = BATCH * port.bytes;
+        uint8_t *data = malloc(bytes);
+        for (size_t k = 0; k < bytes; k++)
             data[k] = (uint8_t)(k * k * 37 + k / 3);
         to->data[to->len] = data;
-        to->bytes[to->len] = port.bytes;
+        to->bytes[to->len] = bytes;
     }
     return true;
 }
@@ -85,20 +86,29 @@ static bool is_small(const intact_program *p)
     return true;
 }
 
-static void run_once(const intact_program *p, const ports *in, ports *out)
+/* All BATCH samples, `batch` at once; false: that would take much. */
+static bool run_all(const intact_program *p, uint32_t batch, uint32_t threads, const ports *in, ports *out)
 {
     intact_session *s = NULL;
-    if (intact_session_new(p, NULL, &s, NULL) != INTACT_OK)
-        return;
-    const void *ins[PORTS_MAX];
-    memcpy(ins, in->data, sizeof ins);
-    if (intact_session_bytes(s) < 64 * RUN_BYTES_MAX && intact_session_run(s, ins, in->len, out->data, out->len, NULL) != INTACT_OK)
-        abort(); /* a loaded program with right arguments always runs */
+    if (intact_session_new(p, &(intact_session_options){ .batch = batch, .threads = threads }, &s, NULL) != INTACT_OK)
+        return false;
+    const bool runs = intact_session_bytes(s) < (size_t)64 * RUN_BYTES_MAX;
+    for (uint32_t n = 0; n < BATCH && runs; n += batch) {
+        const void *ins[PORTS_MAX];
+        void *outs[PORTS_MAX];
+        for (uint32_t k = 0; k < in->len; k++)
+            ins[k] = (const uint8_t *)in->data[k] + in->bytes[k] / BATCH * n;
+        for (uint32_t k = 0; k < out->len; k++)
+            outs[k] = (uint8_t *)out->data[k] + out->bytes[k] / BATCH * n;
+        if (intact_session_run(s, ins, in->len, outs, out->len, NULL) != INTACT_OK)
+            abort(); /* a loaded program with right arguments always runs */
+    }
     intact_session_free(s);
+    return runs;
 }
 
-/* The best level of this machine gives the bytes of the plain C version. */
-static void run_and_compare(const intact_program *best, const intact_program *plain)
+/* Any level gives the bytes of the plain C version. how: what the input says. */
+static void run_and_compare(const intact_program *fast, const intact_program *plain, uint8_t how)
 {
     intact_program_info info;
     intact_program_get_info(plain, &info);
@@ -106,9 +116,7 @@ static void run_and_compare(const intact_program *best, const intact_program *pl
     bool fits = ports_init(&in, plain, info.inputs_len, intact_program_input);
     fits = ports_init(&a, plain, info.outputs_len, intact_program_output) && fits;
     fits = ports_init(&b, plain, info.outputs_len, intact_program_output) && fits;
-    if (fits) {
-        run_once(best, &in, &a);
-        run_once(plain, &in, &b);
+    if (fits && run_all(plain, 1, 1, &in, &b) && run_all(fast, how & 1 ? 1 : BATCH, how & 2 ? 1 : THREADS, &in, &a)) {
         for (uint32_t k = 0; k < a.len; k++)
             if (memcmp(a.data[k], b.data[k], a.bytes[k]) != 0)
                 abort();
@@ -136,13 +144,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *b = memcpy(block, data, size);
     if (data[size - 1] % 8 != 7)
         mend(b, size);
-    intact_program *best = NULL, *plain = NULL;
+    const uint8_t how = data[size / 2];
+    intact_program *fast = NULL, *plain = NULL;
     intact_error e;
-    intact_status st = intact_program_load_memory(b, size, &(intact_load_options){ .alloc = &little }, &best, &e);
-    if (st == INTACT_OK && is_small(best) &&
-        intact_program_load_memory(b, size, &(intact_load_options){ .alloc = &little, .cpu = INTACT_CPU_SCALAR }, &plain, &e) == INTACT_OK)
-        run_and_compare(best, plain);
-    intact_program_free(best);
+    intact_cpu cpu = (intact_cpu)(how / 4 % INTACT_CPU_COUNT); /* AUTO among them */
+    if (!intact_cpu_has(cpu))
+        cpu = INTACT_CPU_AUTO;
+    const intact_load_options separate = { .alloc = &little, .cpu = INTACT_CPU_SCALAR, .separate = 1 };
+    intact_status st = intact_program_load_memory(b, size, &(intact_load_options){ .alloc = &little, .cpu = cpu }, &fast, &e);
+    if (st == INTACT_OK && is_small(fast) && intact_program_load_memory(b, size, &separate, &plain, &e) == INTACT_OK && is_small(plain)) {
+        memset(b, 0xff, size); /* a loaded program needs it no more */
+        run_and_compare(fast, plain, how);
+    }
+    intact_program_free(fast);
     intact_program_free(plain);
     free(b);
     return 0;

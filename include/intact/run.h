@@ -48,13 +48,15 @@ typedef struct intact_error {
 } intact_error;
 
 /* One function does malloc (ptr NULL), realloc and free (bytes_new 0, returns NULL). Memory is aligned to 64 bytes.
-** Must be safe to call from several threads. NULL instead of a pointer to this struct means the C library. */
+** Must be safe to call from several threads. NULL instead of a pointer to this struct means the C library.
+** Blocks for packed weights of 2 MiB and more begin to be filled at a multiple of 2 MiB, and the system is asked to back the whole pages in
+** them with huge ones (madvise): with an allocator of your own, that is your memory. It is advice; nothing depends on it. */
 typedef struct intact_alloc {
     void *(*grow)(void *user, void *ptr, size_t bytes_old, size_t bytes_new);
     void *user;
 } intact_alloc;
 
-typedef enum intact_cpu {
+typedef enum intact_cpu { /* new levels come last, in front of COUNT: a number keeps its meaning */
     INTACT_CPU_AUTO = 0, /* the best level that this machine has */
     INTACT_CPU_SCALAR,
     INTACT_CPU_AVX2,
@@ -74,7 +76,7 @@ INTACT_API const char *intact_status_name(intact_status status);     /* "format"
 typedef enum intact_type {
     INTACT_U8 = 0, /* codes 0..255 */
     INTACT_S8,     /* weights in a file only */
-    INTACT_S16,    /* codes -32767..32767, zero point 0 */
+    INTACT_S16,    /* codes -32767..32767, zero point 0; -32768 in an input is read as -32767 */
     INTACT_S32     /* indexes (argmax), bias in a file */
 } intact_type;
 
@@ -99,7 +101,9 @@ typedef struct intact_program_info {
     uint64_t file_bytes;
     uint64_t packed_bytes;  /* weights as packed for this CPU level */
     uint64_t peak_bytes;    /* activations of one sample, as planned */
-    uint64_t bound_bytes;   /* largest set of tensors alive at once: no plan can be smaller */
+    uint64_t bound_bytes;   /* the largest sum of values alive at once, in the order in which they are computed; where one is written over
+                            ** another that dies, they count once. Parts of joined values lie where they are joined, as planned, or each
+                            ** on its own, whichever gives less: neither way has room in fewer bytes */
     intact_cpu cpu;
 } intact_program_info;
 
@@ -116,11 +120,11 @@ typedef struct intact_load_options {
                                ** see the values between */
 } intact_load_options;
 
-/* Reads and checks every byte of a program, then packs its weights. opt may be NULL. The file is mapped and must not
-** change while the program lives. Fails with IO, FORMAT, UNSUPPORTED or NOMEM. */
+/* Reads and checks every byte of a program, then packs its weights. opt may be NULL. The file must not change until this returns;
+** afterwards nothing of it is read any more. Fails with IO, FORMAT, UNSUPPORTED or NOMEM. */
 INTACT_MUST_USE INTACT_API intact_status intact_program_load(const char *path, const intact_load_options *opt,
                                                              intact_program **out, intact_error *err);
-/* The same from memory that stays the caller's and must outlive the program; bytes aligned to 64. */
+/* The same from memory that stays the caller's and is not read any more when this returns; bytes aligned to 64. */
 INTACT_MUST_USE INTACT_API intact_status intact_program_load_memory(const void *bytes, size_t len, const intact_load_options *opt,
                                                                     intact_program **out, intact_error *err);
 INTACT_API void intact_program_free(intact_program *p);
@@ -153,7 +157,8 @@ typedef struct intact_pool {
     uint32_t threads; /* most parts of one loop, 1 to 1024; a session has scratch memory for each */
     /* Must call fn(arg, k) once for every k < count (count <= threads), in any order, on any threads, one after another or at once, and
     ** return when all are done. Called only from within intact_session_run, on its thread; not nested. fn never blocks or fails; which
-    ** part does how much of the work is decided while they run: one alone would do all of it. The bytes are the same in every case. */
+    ** part does how much of the work is decided while they run: one alone would do all of it. The bytes are the same in every case.
+    ** A part needs about 25 KB of stack. */
     void (*run)(void *user, uint32_t count, void (*fn)(void *arg, uint32_t k), void *arg);
     void *user; /* the caller's; must live as long as the session */
 } intact_pool;
@@ -162,8 +167,9 @@ typedef struct intact_session_options {
     uint32_t batch;   /* samples per run; 0 means 1 */
     uint32_t threads; /* 0 means 1; the same bytes at any count */
     /* Called on the running thread after each instruction with its first output, batch included: only for tests,
-    ** comparisons and profiles. data is NULL and bytes 0 where the value lies spread inside another one (a part of a later concat), which
-    ** never happens in a program loaded `separate`. nanoseconds is the time that the instruction took. NULL: never. */
+    ** comparisons and profiles. data is valid until probe returns: the bytes are used again. It is NULL and bytes 0 where the value lies
+    ** spread inside another one (a part of a later concat), which never happens in a program loaded `separate`. nanoseconds is the time
+    ** that the instruction took. NULL: never. */
     void (*probe)(void *user, uint32_t step, const void *data, size_t bytes, uint64_t nanoseconds);
     void *probe_user;
     /* NULL: the session starts threads - 1 threads of its own, which sleep when idle for 0.1 ms. Else threads is not looked at and none are
@@ -177,7 +183,8 @@ INTACT_MUST_USE INTACT_API intact_status intact_session_new(const intact_program
 INTACT_API void intact_session_free(intact_session *s);
 
 /* inputs[i], outputs[i]: batch * port.bytes bytes each, aligned for their type, the caller's. No allocation, no float.
-** Fails only with ARG (wrong counts or a NULL). */
+** Outputs are working memory: parts of them are written early and read again, so they must not overlap an input or each other, and nobody
+** else may touch them until this returns. Inputs are only read. Fails only with ARG (wrong counts, a NULL, or a misaligned pointer). */
 INTACT_MUST_USE INTACT_API intact_status intact_session_run(intact_session *s, const void *const *inputs, uint32_t inputs_len,
                                                             void *const *outputs, uint32_t outputs_len, intact_error *err);
 INTACT_API size_t intact_session_bytes(const intact_session *s); /* workspace, tables and thread stacks excluded */

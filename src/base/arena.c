@@ -13,6 +13,10 @@
 
 #define BLOCK_BYTES ((size_t)16 * 1024)
 #define HUGE_BYTES ((size_t)2 << 20)
+enum {
+    PAGE_BYTES = 4096,  /* the smallest pages that there are: advice is for whole ones */
+    ALIGNED_FROM = 4096 /* items of so many bytes are aligned for SIMD */
+};
 
 struct it_arena_block {
     it_arena_block *next;
@@ -50,7 +54,7 @@ static it_arena_block *block_new(it_arena *a, size_t payload)
     if (payload >= HUGE_BYTES) {
         b->used = (size_t)(it_round_up((uintptr_t)b + HEADER, HUGE_BYTES) - (uintptr_t)b);
 #ifdef MADV_HUGEPAGE
-        (void)madvise((uint8_t *)b + b->used, (bytes - b->used) / 4096 * 4096, MADV_HUGEPAGE); /* advice: no harm where it is refused */
+        (void)madvise((uint8_t *)b + b->used, (bytes - b->used) / PAGE_BYTES * PAGE_BYTES, MADV_HUGEPAGE); /* advice: no harm where it is refused */
 #endif
     }
     return b;
@@ -94,7 +98,7 @@ void *it_arena_new(it_arena *a, size_t bytes)
     if (bytes > SIZE_MAX / 2)
         return NULL;
     bytes = it_round_up(bytes ? bytes : 1, 16);
-    void *p = arena_take(a, bytes, bytes >= 4096 ? IT_ALIGN : 16);
+    void *p = arena_take(a, bytes, bytes >= ALIGNED_FROM ? IT_ALIGN : 16);
     return p ? memset(p, 0, bytes) : NULL;
 }
 

@@ -1,67 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cpu.c: what this machine and its system can run, and the tree of levels. */
+/* cpu.c: the levels by name, and which of them this machine and its system can run. */
 #include "base/cpu.h"
 
 #include <string.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#elif defined(__aarch64__)
-#include <sys/auxv.h>
-#endif
-
-static const char *const cpu_names[INTACT_CPU_COUNT] = {
-    [INTACT_CPU_AUTO] = "auto",       [INTACT_CPU_SCALAR] = "scalar",         [INTACT_CPU_AVX2] = "avx2",
-    [INTACT_CPU_AVXVNNI] = "avxvnni", [INTACT_CPU_AVX512VNNI] = "avx512vnni", [INTACT_CPU_AVX512VBMI] = "avx512vbmi",
-    [INTACT_CPU_NEON] = "neon",       [INTACT_CPU_NEONDOT] = "neondot",
-};
-
-const char *intact_cpu_name(intact_cpu cpu) { return (unsigned)cpu < INTACT_CPU_COUNT ? cpu_names[cpu] : "unknown"; }
-
-intact_cpu intact_cpu_parse(const char *name)
-{
-    for (int i = 0; name && i < INTACT_CPU_COUNT; i++)
-        if (!strcmp(name, cpu_names[i]))
-            return (intact_cpu)i;
-    return INTACT_CPU_COUNT;
-}
-
-intact_cpu it_cpu_parent(intact_cpu cpu)
-{
-    switch (cpu) {
-    case INTACT_CPU_AVX2:
-    case INTACT_CPU_NEON:
-        return INTACT_CPU_SCALAR;
-    case INTACT_CPU_AVXVNNI:
-    case INTACT_CPU_AVX512VNNI:
-        return INTACT_CPU_AVX2;
-    case INTACT_CPU_AVX512VBMI:
-        return INTACT_CPU_AVX512VNNI;
-    case INTACT_CPU_NEONDOT:
-        return INTACT_CPU_NEON;
-    default:
-        return INTACT_CPU_COUNT;
-    }
-}
-
-#if defined(__x86_64__)
-/* Bits by the Intel manual, volume 2A, CPUID: leaf 1 and leaf 7 with sub-leaves 0 and 1. */
-enum {
-    LEAF1_ECX_OSXSAVE = 1u << 27,
-    LEAF1_ECX_AVX = 1u << 28,
-    LEAF7_EBX_AVX2 = 1u << 5,
-    LEAF7_EBX_AVX512F = 1u << 16,
-    LEAF7_EBX_AVX512DQ = 1u << 17,
-    LEAF7_EBX_AVX512BW = 1u << 30,
-    LEAF7_ECX_AVX512VBMI = 1u << 1,
-    LEAF7_ECX_AVX512VNNI = 1u << 11,
-    LEAF7_1_EAX_AVXVNNI = 1u << 4,
-    XCR0_YMM = 0x6,  /* the system saves xmm and ymm */
-    XCR0_ZMM = 0xe6, /* and masks and all of zmm */
-};
-#define LEAF7_EBX_AVX512VL (1u << 31)
-
-static bool all_of(uint32_t value, uint32_t bits) { return (value & bits) == bits; }
+/* CPUID by the Intel manual, volume 2A: leaf 7, LEAF7_1 its sub-leaf 1; what of the registers the system saves, volume 1, chapter 13. */
+enum { LEAF7_EBX, LEAF7_ECX, LEAF7_1_EAX, XCR0, WORDS, XCR0_YMM = 0x6 /* xmm and ymm */, XCR0_ZMM = 0xe6 /* and masks and all of zmm */ };
 
 static uint32_t xcr0(void)
 {
@@ -70,44 +16,88 @@ static uint32_t xcr0(void)
     return lo;
 }
 
-static bool cpu_supports(intact_cpu cpu)
+static bool read_features(uint32_t have[WORDS])
 {
-    uint32_t a, b, c, d, a1, b1, c1, d1;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !all_of(c, LEAF1_ECX_OSXSAVE | LEAF1_ECX_AVX) || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
+    const uint32_t base = bit_OSXSAVE | bit_AVX;
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & base) != base || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
         return false;
-    uint32_t saved = xcr0(), sub_leaves = a;
-    bool avx2 = all_of(b, LEAF7_EBX_AVX2) && all_of(saved, XCR0_YMM);
-    if (cpu == INTACT_CPU_AVX2)
-        return avx2;
-    if (cpu == INTACT_CPU_AVXVNNI)
-        return avx2 && sub_leaves >= 1 && __get_cpuid_count(7, 1, &a1, &b1, &c1, &d1) && all_of(a1, LEAF7_1_EAX_AVXVNNI);
-    if (cpu == INTACT_CPU_AVX512VNNI || cpu == INTACT_CPU_AVX512VBMI)
-        return avx2 && all_of(saved, XCR0_ZMM) && all_of(c, LEAF7_ECX_AVX512VNNI) &&
-               all_of(b, LEAF7_EBX_AVX512F | LEAF7_EBX_AVX512DQ | LEAF7_EBX_AVX512BW | LEAF7_EBX_AVX512VL) &&
-               (cpu == INTACT_CPU_AVX512VNNI || all_of(c, LEAF7_ECX_AVX512VBMI));
-    return false;
+    have[LEAF7_EBX] = b;
+    have[LEAF7_ECX] = c;
+    have[LEAF7_1_EAX] = a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) ? a : 0; /* a: how many sub-leaves follow */
+    have[XCR0] = xcr0();
+    return true;
 }
 #elif defined(__aarch64__)
-enum { ARM_HWCAP_ASIMD = 1 << 1, ARM_HWCAP_ASIMDDP = 1 << 20 }; /* <asm/hwcap.h> of arm64 */
+#include <sys/auxv.h>
+enum { HWCAP, WORDS };
 
-static bool cpu_supports(intact_cpu cpu)
+static bool read_features(uint32_t have[WORDS])
 {
-    unsigned long cap = getauxval(AT_HWCAP);
-    return (cpu == INTACT_CPU_NEON && (cap & ARM_HWCAP_ASIMD)) ||
-           (cpu == INTACT_CPU_NEONDOT && (cap & ARM_HWCAP_ASIMD) && (cap & ARM_HWCAP_ASIMDDP));
+    have[HWCAP] = (uint32_t)getauxval(AT_HWCAP);
+    return true;
 }
 #else
-static bool cpu_supports(intact_cpu cpu) { (void)cpu; return false; }
+enum { WORDS = 1 };
+static bool read_features(uint32_t have[WORDS]) { have[0] = 0; return false; }
 #endif
 
-int intact_cpu_has(intact_cpu cpu) { return cpu == INTACT_CPU_AUTO || cpu == INTACT_CPU_SCALAR || cpu_supports(cpu); }
+typedef struct level {
+    const char *name;
+    intact_cpu parent;
+    bool here;             /* of this architecture */
+    uint32_t needs[WORDS]; /* besides its parent's */
+} level;
+
+static const level levels[INTACT_CPU_COUNT] = {
+    [INTACT_CPU_AUTO] = { .name = "auto", .parent = INTACT_CPU_COUNT },
+    [INTACT_CPU_SCALAR] = { .name = "scalar", .parent = INTACT_CPU_COUNT },
+#define LEVEL(with, id, text, above, folder, flags, ...) \
+    [INTACT_CPU_##id] = { .name = #text, .parent = (intact_cpu)IT_CPU_##above, IT_CPU_ON_##folder(.here = true, .needs = { __VA_ARGS__ }) },
+    IT_CPU_LEVELS(LEVEL, )
+#undef LEVEL
+};
+
+#define ONE(...) +1
+_Static_assert(2 IT_CPU_LEVELS(ONE, ) == INTACT_CPU_COUNT, "each level of intact_cpu is in cpu_list.h");
+#undef ONE
+
+const char *intact_cpu_name(intact_cpu cpu) { return (unsigned)cpu < INTACT_CPU_COUNT ? levels[cpu].name : "unknown"; }
+
+intact_cpu intact_cpu_parse(const char *name)
+{
+    for (int i = 0; name && i < INTACT_CPU_COUNT; i++)
+        if (!strcmp(name, levels[i].name))
+            return (intact_cpu)i;
+    return INTACT_CPU_COUNT;
+}
+
+intact_cpu it_cpu_parent(intact_cpu cpu) { return (unsigned)cpu < INTACT_CPU_COUNT ? levels[cpu].parent : INTACT_CPU_COUNT; }
+
+static bool has_features(intact_cpu cpu)
+{
+    uint32_t have[WORDS];
+    if (!levels[cpu].here || !read_features(have))
+        return false;
+    for (; cpu != INTACT_CPU_SCALAR; cpu = levels[cpu].parent)
+        for (int i = 0; i < WORDS; i++)
+            if ((have[i] & levels[cpu].needs[i]) != levels[cpu].needs[i])
+                return false;
+    return true;
+}
+
+int intact_cpu_has(intact_cpu cpu)
+{
+    return cpu == INTACT_CPU_AUTO || cpu == INTACT_CPU_SCALAR || ((unsigned)cpu < INTACT_CPU_COUNT && has_features(cpu));
+}
 
 intact_cpu it_cpu_best(void)
 {
-    static const intact_cpu order[] = { INTACT_CPU_AVX512VBMI, INTACT_CPU_AVX512VNNI, INTACT_CPU_AVXVNNI,
-                                        INTACT_CPU_AVX2,       INTACT_CPU_NEONDOT,    INTACT_CPU_NEON };
-    for (size_t i = 0; i < IT_LEN(order); i++)
-        if (cpu_supports(order[i]))
-            return order[i];
-    return INTACT_CPU_SCALAR;
+#define LEVEL(with, id, ...) INTACT_CPU_##id,
+    static const intact_cpu order[] = { INTACT_CPU_SCALAR, IT_CPU_LEVELS(LEVEL, ) };
+#undef LEVEL
+    size_t i = IT_LEN(order) - 1;
+    while (!intact_cpu_has(order[i]))
+        i--;
+    return order[i];
 }

@@ -188,26 +188,49 @@ static intact_status resolve(const char **path, char target[PATH_MAX], intact_er
     return INTACT_OK;
 }
 
+/* The folder of path with its slash, and the mode that the new file gets. */
+static intact_status place_of(const char *path, temp_file *t, mode_t *mode, intact_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    size_t folder_len = slash ? (size_t)(slash - path) + 1 : 0;
+    if (!*path || folder_len >= sizeof t->folder)
+        return it_fail(err, INTACT_E_IO, path, "a path of %zu characters cannot be written", strlen(path));
+    if (folder_len == 0)
+        memcpy(t->folder, ".", 2);
+    else
+        memcpy(t->folder, path, folder_len); /* the rest is zero */
+    struct stat st;
+    *mode = 0666;
+    if (stat(path, &st) == 0) {
+        if (!S_ISREG(st.st_mode))
+            return it_fail(err, INTACT_E_IO, path, "this is %s; it cannot be replaced by a file", kind_of(st.st_mode));
+        *mode = st.st_mode & 0777;
+    }
+    return INTACT_OK;
+}
+
+intact_status it_file_probe(const char *path, intact_error *err)
+{
+    temp_file t = { .fd = -1 };
+    char target[PATH_MAX];
+    mode_t mode;
+    IT_TRY(resolve(&path, target, err));
+    IT_TRY(place_of(path, &t, &mode, err));
+    if (!temp_open(&t, path, mode))
+        return fail_errno(err, -1, path, "create a temporary file beside it");
+    close(t.fd);
+    if (t.named)
+        unlink(t.name);
+    return INTACT_OK;
+}
+
 intact_status it_file_replace(const char *path, const it_part *parts, size_t parts_len, intact_error *err)
 {
     temp_file t = { .fd = -1 };
     char target[PATH_MAX];
+    mode_t mode;
     IT_TRY(resolve(&path, target, err));
-    const char *slash = strrchr(path, '/');
-    size_t folder_len = slash ? (size_t)(slash - path) + 1 : 0;
-    if (!*path || folder_len >= sizeof t.folder)
-        return it_fail(err, INTACT_E_IO, path, "a path of %zu characters cannot be written", strlen(path));
-    if (folder_len == 0)
-        memcpy(t.folder, ".", 2);
-    else
-        memcpy(t.folder, path, folder_len); /* the rest is zero */
-    struct stat st;
-    mode_t mode = 0666;
-    if (stat(path, &st) == 0) {
-        if (!S_ISREG(st.st_mode))
-            return it_fail(err, INTACT_E_IO, path, "this is %s; it cannot be replaced by a file", kind_of(st.st_mode));
-        mode = st.st_mode & 0777;
-    }
+    IT_TRY(place_of(path, &t, &mode, err));
     if (!temp_open(&t, path, mode))
         return fail_errno(err, -1, path, "create a temporary file beside it");
     IT_TRY(temp_fill(&t, path, mode, parts, parts_len, err));

@@ -14,5 +14,7 @@ void it_map_close(it_map *m);
 ** interrupt leaves the old file whole and no temporary behind. Where path is a link, this happens to its target. */
 typedef struct it_part { const void *data; size_t len; } it_part;
 INTACT_MUST_USE intact_status it_file_replace(const char *path, const it_part *parts, size_t parts_len, intact_error *err);
+/* Fails where it_file_replace would for want of the folder, of permission, or because path is no regular file. Leaves nothing behind. */
+INTACT_MUST_USE intact_status it_file_probe(const char *path, intact_error *err);
 
 #endif

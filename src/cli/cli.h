@@ -14,6 +14,7 @@
 enum { EXIT_DONE = 0, EXIT_GATE = 1, EXIT_USAGE = 2, EXIT_UNSUPPORTED = 3, EXIT_FILE = 4 };
 
 typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_U32, CLI_U64, CLI_S32, CLI_REAL, CLI_CPU } cli_type; /* int, const char *, ... in the struct */
+enum { CLI_CPUS_BYTES = 512 };
 
 typedef struct cli_option {
     const char *name; /* without dashes */
@@ -29,6 +30,7 @@ typedef struct cli_option {
 typedef struct cli_common { /* every command's options begin with these */
     int quiet, json, help;
     uint32_t threads;
+    uint64_t given; /* bit i: cli_option_at(cmd, i) stood on the command line, if only with its default */
 } cli_common;
 
 typedef struct cli_run {
@@ -36,6 +38,7 @@ typedef struct cli_run {
     const cli_common *common;
     const char *const *args; /* positional */
     int args_len;
+    const struct cli_command *cmd;
 } cli_run;
 
 typedef struct cli_command {
@@ -57,6 +60,10 @@ const cli_option *cli_option_at(const cli_command *cmd, size_t i);
 
 /* Fills options and args (room for argc). Returns EXIT_DONE or EXIT_USAGE after having said why. */
 int cli_parse(const cli_command *cmd, int argc, char **argv, void *options, const char **args, int *args_len);
+/* Whether the option stood on the command line. */
+bool cli_given(const cli_run *r, const char *name);
+/* The names of all CPU levels, with what stands between two of them, and between the last two. */
+void cli_cpu_names(char to[CLI_CPUS_BYTES], const char *between, const char *before_last);
 void cli_help(const cli_command *cmd, FILE *to);
 void cli_usage(FILE *to);
 void cli_man(const cli_command *cmd, FILE *to); /* NULL: intact(1) */
@@ -65,6 +72,10 @@ void cli_completion(FILE *to);
 /* "intact: place: sentence" on standard error; the exit code that belongs to the status. */
 int cli_fail(const intact_error *err);
 int cli_fail_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* EXIT_DONE, or EXIT_USAGE when --cpu was given and neither model (b may be NULL) is an integer program. */
+int cli_check_cpu(const cli_run *r, const intact_model *a, const intact_model *b);
+/* What was printed has arrived; otherwise a sentence, and rc or EXIT_FILE. */
+int cli_finish_output(int rc);
 
 /* Progress on standard error: a bar with time left on a terminal, a plain line every few seconds otherwise. */
 typedef struct cli_progress { bool quiet, tty, colour, shown; double start, last; char what[64]; } cli_progress;

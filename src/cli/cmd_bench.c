@@ -18,7 +18,7 @@ static const cli_option bench_table[] = {
     CLI_OPTION(bench_options, seconds, "seconds", 0, "S", REAL, NULL, "how long to measure; the default is 2"),
     CLI_OPTION(bench_options, warmup, "warmup", 0, "N", U32, NULL, "runs before measuring; the default is 5"),
     CLI_OPTION(bench_options, profile, "profile", 0, NULL, FLAG, NULL, "the time of every layer (integer programs)"),
-    CLI_OPTION(bench_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level of an integer program: auto, scalar, avx2, avxvnni, avx512vnni, avx512vbmi, neon, neondot"),
+    CLI_OPTION(bench_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level of an integer program"),
 };
 
 /* Of what all threads could multiply and accumulate in that time. */

@@ -23,22 +23,22 @@ static const cli_option eval_table[] = {
     CLI_OPTION(eval_options, min_top1, "min-top1", 0, "PERCENT", REAL, NULL, "a gate: exit code 1 when top-1 is lower"),
     CLI_OPTION(eval_options, max_loss, "max-loss", 0, "POINTS", REAL, NULL,
                "with --against, a gate: exit code 1 when top-1 is lower by more points than this and two standard errors of the paired difference"),
-    CLI_OPTION(eval_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level of an integer program: auto, scalar, avx2, avxvnni, avx512vnni, avx512vbmi, neon, neondot"),
+    CLI_OPTION(eval_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level of an integer program"),
 };
 
 /* EXIT_DONE, or EXIT_GATE with a sentence. */
-static int min_gate(const eval_options *o, double top1)
+static int min_gate(const cli_run *r, const eval_options *o, double top1)
 {
-    if (o->min_top1 <= 0 || 100 * top1 >= o->min_top1)
+    if (!cli_given(r, "min-top1") || 100 * top1 >= o->min_top1)
         return EXIT_DONE;
     fprintf(stderr, "intact: top-1 is %.2f %%, the gate is %.2f %%\n", 100 * top1, o->min_top1);
     return EXIT_GATE;
 }
 
-static int loss_gate(const eval_options *o, const intact_compare_result *c)
+static int loss_gate(const cli_run *r, const eval_options *o, const intact_compare_result *c)
 {
-    if (o->max_loss <= 0 || 100 * c->loss <= o->max_loss + 200 * c->loss_standard_error)
-        return min_gate(o, c->top1_b);
+    if (!cli_given(r, "max-loss") || 100 * c->loss <= o->max_loss + 200 * c->loss_standard_error)
+        return min_gate(r, o, c->top1_b);
     fprintf(stderr, "intact: the loss is %.2f points, the gate is %.2f and two standard errors (%.2f)\n", 100 * c->loss, o->max_loss, 200 * c->loss_standard_error);
     return EXIT_GATE;
 }
@@ -50,10 +50,10 @@ static int eval_pair(const cli_run *r, const eval_options *o, const intact_model
     intact_compare_result c;
     if (intact_model_open(r->ctx, o->against, o->cpu, &ref, &err) != INTACT_OK)
         return cli_fail(&err);
-    int rc = EXIT_DONE;
-    if (intact_compare(r->ctx, ref, m, d, 0, &c, &err) != INTACT_OK) {
+    int rc = cli_check_cpu(r, m, ref);
+    if (rc == EXIT_DONE && intact_compare(r->ctx, ref, m, d, 0, &c, &err) != INTACT_OK) {
         rc = cli_fail(&err);
-    } else {
+    } else if (rc == EXIT_DONE) {
         if (o->common.json)
             rc = cli_json(json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:f}", "n", (json_int_t)c.labelled, "top1", c.top1_b, "top5", c.top5_b, "top1_against", c.top1_a, "loss", c.loss,
                                     "loss_standard_error", c.loss_standard_error, "agreement", c.agreement, "skipped", (json_int_t)c.skipped, "seconds", c.seconds));
@@ -62,7 +62,7 @@ static int eval_pair(const cli_run *r, const eval_options *o, const intact_model
                    100 * c.top1_a, 100 * fabs(c.loss), c.loss < 0 ? "higher" : "lower", 100 * c.loss_standard_error, (unsigned long long)c.only_b, (unsigned long long)c.only_a, 100 * c.agreement, (unsigned long long)c.labelled,
                    c.seconds);
         if (rc == EXIT_DONE)
-            rc = loss_gate(o, &c);
+            rc = loss_gate(r, o, &c);
         intact_compare_result_release(r->ctx, &c);
     }
     intact_model_free(ref);
@@ -73,18 +73,21 @@ static int eval_one(const cli_run *r, const eval_options *o, const intact_model 
 {
     intact_error err;
     intact_eval_result e;
+    int use = cli_check_cpu(r, m, NULL);
+    if (use != EXIT_DONE)
+        return use;
     if (intact_eval(r->ctx, m, d, &e, &err) != INTACT_OK)
         return cli_fail(&err);
     if (o->common.json) {
         int rc = cli_json(json_pack("{s:I, s:f, s:f, s:f, s:f, s:I}", "n", (json_int_t)e.n, "top1", e.top1, "top5", e.top5, "seconds", e.seconds, "top1_standard_error", e.top1_standard_error, "skipped",
                                   (json_int_t)e.skipped));
-        return rc == EXIT_DONE ? min_gate(o, e.top1) : rc;
+        return rc == EXIT_DONE ? min_gate(r, o, e.top1) : rc;
     }
     printf("top-1 %.2f %% (standard error %.2f), top-5 %.2f %%; %llu samples, %.1f s", 100 * e.top1, 100 * e.top1_standard_error, 100 * e.top5, (unsigned long long)e.n, e.seconds);
     if (e.skipped)
         printf(", %llu unreadable ones skipped", (unsigned long long)e.skipped);
     printf("\n");
-    return min_gate(o, e.top1);
+    return min_gate(r, o, e.top1);
 }
 
 static int eval_run(const cli_run *r, const void *options)
@@ -92,10 +95,10 @@ static int eval_run(const cli_run *r, const void *options)
     const eval_options *o = options;
     if (!o->data)
         return cli_fail_usage("intact eval needs --data DATA");
-    if (o->max_loss != 0 && !o->against)
+    if (cli_given(r, "max-loss") && !o->against)
         return cli_fail_usage("--max-loss needs --against MODEL");
     if (o->max_loss < 0 || o->min_top1 < 0 || o->min_top1 > 100)
-        return cli_fail_usage("a gate of %g was given; --max-loss takes points above 0, --min-top1 a percentage", o->max_loss < 0 ? o->max_loss : o->min_top1);
+        return cli_fail_usage("a gate of %g was given; --max-loss takes points from 0 on, --min-top1 a percentage", o->max_loss < 0 ? o->max_loss : o->min_top1);
     intact_data_options d;
     intact_data_options_default(&d);
     d.path = o->data;

@@ -9,7 +9,7 @@ typedef struct info_options { cli_common common; int layers; intact_cpu cpu; } i
 
 static const cli_option info_table[] = {
     CLI_OPTION(info_options, layers, "layers", 'l', NULL, FLAG, NULL, "one line per layer"),
-    CLI_OPTION(info_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level that an .itm is packed for: auto, scalar, avx2, avxvnni, avx512vnni, avx512vbmi, neon, neondot"),
+    CLI_OPTION(info_options, cpu, "cpu", 0, "LEVEL", CPU, "cpu", "CPU level that an .itm is packed for"),
 };
 
 static void dims_text(const intact_io *io, char *buf, size_t cap)
@@ -137,7 +137,11 @@ static int info_run(const cli_run *r, const void *options)
     intact_info in;
     if (intact_model_open(r->ctx, r->args[0], o->cpu, &m, &err) != INTACT_OK)
         return cli_fail(&err);
-    int rc = EXIT_DONE;
+    int rc = cli_check_cpu(r, m, NULL);
+    if (rc != EXIT_DONE) {
+        intact_model_free(m);
+        return rc;
+    }
     if (intact_model_info(r->ctx, m, &in, &err) != INTACT_OK) {
         rc = cli_fail(&err);
     } else {

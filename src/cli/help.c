@@ -36,12 +36,33 @@ static void wrapped(FILE *to, const char *text, int indent)
     fputc('\n', to);
 }
 
+void cli_cpu_names(char to[CLI_CPUS_BYTES], const char *between, const char *before_last)
+{
+    size_t len = 0;
+    to[0] = 0;
+    for (int i = 0; i < INTACT_CPU_COUNT && len < CLI_CPUS_BYTES; i++)
+        len += (size_t)snprintf(to + len, CLI_CPUS_BYTES - len, "%s%s", i == 0 ? "" : i == INTACT_CPU_COUNT - 1 ? before_last : between, intact_cpu_name((intact_cpu)i));
+}
+
+enum { HELP_BYTES = CLI_CPUS_BYTES + 512 };
+
+/* An option's help, with the values that it takes where it takes names. */
+static const char *help_of(const cli_option *o, char room[HELP_BYTES])
+{
+    char cpus[CLI_CPUS_BYTES];
+    if (o->type != CLI_CPU)
+        return o->help;
+    cli_cpu_names(cpus, ", ", ", ");
+    snprintf(room, HELP_BYTES, "%s: %s", o->help, cpus);
+    return room;
+}
+
 static void option_help(const cli_option *o, FILE *to)
 {
-    char left[64];
+    char left[64], room[HELP_BYTES];
     snprintf(left, sizeof left, "%c%c%c --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name, o->arg ? " " : "", o->arg ? o->arg : "");
     fprintf(to, "  %-28s ", left);
-    wrapped(to, o->help, 31);
+    wrapped(to, help_of(o, room), 31);
 }
 
 void cli_help(const cli_command *cmd, FILE *to)
@@ -88,13 +109,14 @@ static void roff(FILE *to, const char *text)
 
 static void man_option(const cli_option *o, FILE *to)
 {
+    char room[HELP_BYTES];
     fprintf(to, ".TP\n.B ");
     if (o->letter)
         fprintf(to, "\\-%c, ", o->letter);
     fprintf(to, "\\-\\-");
     roff(to, o->name);
     fprintf(to, "%s%s\n", o->arg ? " " : "", o->arg ? o->arg : "");
-    roff(to, o->help);
+    roff(to, help_of(o, room));
     fputc('\n', to);
 }
 
@@ -158,7 +180,9 @@ static void complete_value(const cli_command *cmd, const cli_option *o, FILE *to
         words(to, intact_list_preprocess());
         fprintf(to, "' -- \"$cur\"))");
     } else if (o->complete && strcmp(o->complete, "cpu") == 0) {
-        fprintf(to, "COMPREPLY=($(compgen -W 'auto scalar avx2 avxvnni avx512vnni avx512vbmi neon neondot' -- \"$cur\"))");
+        char cpus[CLI_CPUS_BYTES];
+        cli_cpu_names(cpus, " ", " ");
+        fprintf(to, "COMPREPLY=($(compgen -W '%s' -- \"$cur\"))", cpus);
     } else if (o->complete) {
         fprintf(to, "COMPREPLY=($(compgen -f -- \"$cur\"))");
     } else {

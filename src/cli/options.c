@@ -33,6 +33,23 @@ const cli_option *cli_option_at(const cli_command *cmd, size_t i)
     return NULL;
 }
 
+bool cli_given(const cli_run *r, const char *name)
+{
+    const cli_option *o;
+    for (size_t i = 0; (o = cli_option_at(r->cmd, i)); i++)
+        if (strcmp(o->name, name) == 0)
+            return r->common->given >> i & 1;
+    return false;
+}
+
+static void mark_given(const cli_command *cmd, const cli_option *which, void *options)
+{
+    const cli_option *o;
+    for (size_t i = 0; (o = cli_option_at(cmd, i)); i++)
+        if (o == which)
+            ((cli_common *)options)->given |= UINT64_C(1) << i;
+}
+
 static const cli_option *find_long(const cli_command *cmd, const char *name, size_t len)
 {
     const cli_option *o;
@@ -74,7 +91,7 @@ static int bad_value(const cli_option *o, const char *value, const char *want)
 static int store(const cli_option *o, const char *value, void *options)
 {
     void *to = (char *)options + o->offset;
-    char *end = NULL;
+    char *end = NULL, cpus[CLI_CPUS_BYTES];
     errno = 0;
     switch (o->type) {
     case CLI_FLAG:
@@ -85,7 +102,8 @@ static int store(const cli_option *o, const char *value, void *options)
         return EXIT_DONE;
     case CLI_CPU:
         *(intact_cpu *)to = intact_cpu_parse(value);
-        return *(intact_cpu *)to == INTACT_CPU_COUNT ? bad_value(o, value, "auto, scalar, avx2, avxvnni, avx512vnni, avx512vbmi, neon or neondot") : EXIT_DONE;
+        cli_cpu_names(cpus, ", ", " or ");
+        return *(intact_cpu *)to == INTACT_CPU_COUNT ? bad_value(o, value, cpus) : EXIT_DONE;
     case CLI_REAL:
         *(double *)to = strtod(value, &end);
         return end == value || *end || !isfinite(*(double *)to) ? bad_value(o, value, "a number") : EXIT_DONE;
@@ -130,6 +148,7 @@ static int parse_option(const cli_command *cmd, int argc, char **argv, int *i, v
             return cli_fail_usage("--%s needs a value (%s)", o->name, o->arg);
         value = argv[++*i];
     }
+    mark_given(cmd, o, options);
     return store(o, value, options);
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* add.c: y = a + b, both multipliers sharing one shift and one rounding; b may be broadcast. Subtraction has a negative m_b. */
+#include <string.h>
+
 #include "run/broadcast.h"
 #include "run/check.h"
 
@@ -13,6 +15,39 @@ static intact_status add_check(const it_prog *p, const it_pinstr *i, intact_erro
 {
     const it_add_args *g = i->args;
     return it_broadcast_check(p, i, g->lo, g->hi, err);
+}
+
+static it_add_consts add_consts(const it_prog *p, const it_pinstr *i)
+{
+    const it_add_args *g = i->args;
+    return (it_add_consts){ .z_a = it_in(p, i, 0)->zero_point,
+                            .z_b = it_in(p, i, 1)->zero_point,
+                            .m_a = g->m_a,
+                            .m_b = g->m_b,
+                            .shift = (int32_t)g->shift,
+                            .z_y = it_out(p, i, 0)->zero_point,
+                            .lo = g->lo,
+                            .hi = g->hi };
+}
+
+/* One sum, without broadcast, before any table. */
+static bool add_join(const it_prog *p, const it_pinstr *i, it_epi *e, it_add_consts *add)
+{
+    const it_ptensor *a = it_in(p, i, 0), *b = it_in(p, i, 1);
+    if (e->levels_len || e->lut || e->add || a->rank != b->rank || memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) != 0)
+        return false;
+    *add = add_consts(p, i);
+    e->add = add;
+    return true;
+}
+
+/* a + b = b + a, with everything that belongs to each. */
+static void add_swap(void *args)
+{
+    it_add_args *g = args;
+    const int32_t m_a = g->m_a;
+    g->m_a = g->m_b;
+    g->m_b = m_a;
 }
 
 /* |a - z_a| < 2^16 and |m| < 2^31: the sum of both products and the rounding term is below 2^62. */
@@ -45,20 +80,12 @@ static void add_row_u8(const it_pair *p, const uint8_t *a, const uint8_t *b, uin
 
 static intact_status add_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err)
 {
-    const it_add_args *g = i->args;
     add_state *s;
     IT_STATE_NEW(prep, s, i, err);
     s->pair = it_pair_of(p, i);
     s->pair.row = add_row;
     s->pair.row_u8 = add_row_u8;
-    s->k = (it_add_consts){ .z_a = it_in(p, i, 0)->zero_point,
-                            .z_b = it_in(p, i, 1)->zero_point,
-                            .m_a = g->m_a,
-                            .m_b = g->m_b,
-                            .shift = (int32_t)g->shift,
-                            .z_y = it_out(p, i, 0)->zero_point,
-                            .lo = g->lo,
-                            .hi = g->hi };
+    s->k = add_consts(p, i);
     s->kern = prep->kern->add_u8;
     if (s->pair.codes)
         prep->kernel = "add_u8";
@@ -79,4 +106,5 @@ const it_instr it_instr_add = {
     .name = "add", .code = 4, .in_min = 2, .in_max = 2, .out_len = 1,
     .args_bytes = sizeof(it_add_args), .fields = add_fields, .fields_len = IT_LEN(add_fields),
     .check = add_check, .prepare = add_prepare, .run = add_run, .inplace_of = it_pair_inplace,
+    .join = add_join, .kernel_at = offsetof(it_kern, add_u8), .swap = add_swap,
 };

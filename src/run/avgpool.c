@@ -139,8 +139,8 @@ static const it_field avgpool_fields[] = {
     IT_FIELD(it_avgpool_args, pad_l, U32, 0, IT_EXTENT_MAX),
     IT_FIELD(it_avgpool_args, pad_b, U32, 0, IT_EXTENT_MAX),
     IT_FIELD(it_avgpool_args, pad_r, U32, 0, IT_EXTENT_MAX),
-    IT_FIELD(it_avgpool_args, mult, CONST, 0, 0),
-    IT_FIELD(it_avgpool_args, shift, CONST, 0, 0),
+    IT_FIELD_CONST(it_avgpool_args, mult, CONST, RUN),
+    IT_FIELD_CONST(it_avgpool_args, shift, CONST, RUN),
     IT_FIELD(it_avgpool_args, lo, I32, IT_CODE_LO, IT_CODE_HI),
     IT_FIELD(it_avgpool_args, hi, I32, IT_CODE_LO, IT_CODE_HI),
 };

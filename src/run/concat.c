@@ -46,6 +46,33 @@ static intact_status concat_check(const it_prog *p, const it_pinstr *i, intact_e
     return INTACT_OK;
 }
 
+/* What in[k] is in out[0]; `at`: how much of the axis the inputs before it take. False: no view. */
+static bool part_view(const it_prog *p, const it_pinstr *i, uint32_t k, uint32_t at, it_view *v)
+{
+    const uint32_t axis = ((const it_concat_args *)i->args)->axis;
+    const it_ptensor *y = it_out(p, i, 0);
+    *v = (it_view){ .in = i->out[0] };
+    if (axis + 1 == y->rank) {
+        v->channel = at;
+        return true;
+    }
+    uint64_t outer = 1, inner = 1;
+    for (uint32_t d = 1; d < y->rank; d++)
+        *(d < axis ? &outer : &inner) *= d == axis ? 1 : y->dims[d];
+    it_view_run(y, it_in(p, i, k), at * inner, v);
+    return outer == 1;
+}
+
+static void concat_views(const it_prog *p, const it_pinstr *i, void (*found)(void *user, uint32_t t, const it_view *v), void *user)
+{
+    const uint32_t axis = ((const it_concat_args *)i->args)->axis;
+    for (uint32_t k = 0, at = 0; k < i->in_len; at += it_in(p, i, k++)->dims[axis]) {
+        it_view v;
+        if (part_view(p, i, k, at, &v))
+            found(user, i->in[k], &v);
+    }
+}
+
 /* Bytes from a run of t to the next; pitches only along the last dimension, where runs are pixels. */
 static size_t run_step(const it_place *at, const it_ptensor *t, uint64_t outer)
 {
@@ -69,7 +96,7 @@ static intact_status concat_prepare(it_prep *prep, const it_prog *p, const it_pi
         const it_ptensor *x = it_in(p, i, k);
         const size_t bytes = it_ptensor_bytes(x) / s->outer;
         it_view v;
-        if (!it_view_of_part(p, i, k, along, &v) || !it_view_holds(p, prep->places, i->in[k], &v)) {
+        if (!part_view(p, i, k, along, &v) || !it_view_holds(p, prep->places, i->in[k], &v)) {
             parts[s->parts_len++] = (part){ k, bytes, at, run_step(&prep->places[i->in[k]], x, s->outer) };
             s->bytes += bytes;
         }
@@ -88,7 +115,7 @@ static bool concat_pitches(const it_kern *kern, const it_prog *p, const it_pinst
     (void)kern;
     for (uint32_t k = 0, along = 0; k < i->in_len && axis + 1 < it_out(p, i, 0)->rank; along += it_in(p, i, k++)->dims[axis]) {
         it_view v;
-        all = all && it_view_of_part(p, i, k, along, &v) && it_view_holds(p, places, i->in[k], &v);
+        all = all && part_view(p, i, k, along, &v) && it_view_holds(p, places, i->in[k], &v);
     }
     return all;
 }
@@ -131,4 +158,5 @@ const it_instr it_instr_concat = {
     .name = "concat", .code = 8, .in_min = 1, .in_max = IT_INSTR_IN_MAX, .out_len = 1,
     .args_bytes = sizeof(it_concat_args), .fields = concat_fields, .fields_len = IT_LEN(concat_fields),
     .check = concat_check, .prepare = concat_prepare, .run = concat_run, .pitches = concat_pitches,
+    .views = concat_views,
 };

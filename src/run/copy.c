@@ -114,13 +114,58 @@ static void choose_how(copy_state *c)
     c->row_dims = c->how == COPY_TRANSPOSE || c->how == COPY_INTERLEAVE ? 2 : 1;
 }
 
+/* What y is in x; false: no view. */
+static bool find_view(const it_prog *p, const it_pinstr *i, it_view *v)
+{
+    const it_copy_args *a = i->args;
+    const it_ptensor *x = it_in(p, i, 0), *y = it_out(p, i, 0);
+    const uint32_t all[COPY_DIMS] = { a->d0, a->d1, a->d2, a->d3, a->d4, a->d5 };
+    const int32_t steps[COPY_DIMS] = { a->s0, a->s1, a->s2, a->s3, a->s4, a->s5 };
+    uint64_t dims[COPY_DIMS + 1];
+    int64_t strides[COPY_DIMS + 1];
+    uint32_t len = 0;
+    for (uint32_t k = 0; k < COPY_DIMS; k++) {
+        if (all[k] == 1)
+            continue;
+        if (len > 0 && strides[len - 1] == (int64_t)steps[k] * all[k]) {
+            dims[len - 1] *= all[k];
+            strides[len - 1] = steps[k];
+        } else {
+            dims[len] = all[k];
+            strides[len++] = steps[k];
+        }
+    }
+    const uint32_t c = it_channels(x);
+    *v = (it_view){ .in = i->in[0] };
+    if (len == 0 || (len == 1 && strides[0] == 1)) {
+        it_view_run(x, y, a->offset, v);
+        return true;
+    }
+    if (len == 1) { /* one channel of each pixel */
+        dims[1] = 1;
+        strides[len++] = 1;
+    }
+    if (len != 2 || strides[1] != 1 || strides[0] != c || dims[1] != it_channels(y) || a->offset % c + dims[1] > c)
+        return false;
+    v->first = a->offset / c;
+    v->channel = a->offset % c;
+    return true;
+}
+
+static void copy_views(const it_prog *p, const it_pinstr *i, void (*found)(void *user, uint32_t t, const it_view *v), void *user)
+{
+    it_view v;
+    if (find_view(p, i, &v))
+        found(user, i->out[0], &v);
+}
+
 static intact_status copy_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, intact_error *err)
 {
     const it_copy_args *a = i->args;
     copy_state *c;
     IT_STATE_NEW(prep, c, i, err);
     it_view view;
-    if (it_view_of_copy(p, i, &view) && it_view_holds(p, prep->places, i->out[0], &view)) {
+    if (find_view(p, i, &view) && it_view_holds(p, prep->places, i->out[0], &view)) {
         c->idle = true;
         prep->kernel = "in place";
         return INTACT_OK;
@@ -275,5 +320,5 @@ _Static_assert(sizeof(it_copy_args) == 13 * 4 && offsetof(it_copy_args, s0) == 6
 const it_instr it_instr_copy = {
     .name = "copy", .code = 10, .in_min = 1, .in_max = 1, .out_len = 1,
     .args_bytes = sizeof(it_copy_args), .fields = copy_fields, .fields_len = IT_LEN(copy_fields),
-    .check = copy_check, .prepare = copy_prepare, .run = copy_run,
+    .check = copy_check, .prepare = copy_prepare, .run = copy_run, .views = copy_views,
 };

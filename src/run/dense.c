@@ -63,16 +63,16 @@ static intact_status dense_prepare(it_prep *prep, const it_prog *p, const it_pin
 }
 
 static const it_field dense_fields[] = {
-    IT_FIELD(it_dense_args, weight, CONST, 0, 0),
-    IT_FIELD(it_dense_args, bias, CONST, 0, 0),
-    IT_FIELD(it_dense_args, mult, CONST_OPT, 0, 0),
-    IT_FIELD(it_dense_args, shift, CONST_OPT, 0, 0),
+    IT_FIELD_CONST(it_dense_args, weight, CONST, PARAMETERS),
+    IT_FIELD_CONST(it_dense_args, bias, CONST, PARAMETERS),
+    IT_FIELD_CONST(it_dense_args, mult, CONST_OPT, PACKED),
+    IT_FIELD_CONST(it_dense_args, shift, CONST_OPT, PACKED),
     IT_FIELD(it_dense_args, lo, I32, IT_CODE_LO, IT_CODE_HI),
     IT_FIELD(it_dense_args, hi, I32, IT_CODE_LO, IT_CODE_HI),
     IT_FIELD(it_dense_args, acc64, U32, 0, 1),
-    IT_FIELD(it_dense_args, thresholds, CONST_OPT, 0, 0),
-    IT_FIELD(it_dense_args, levels, CONST_OPT, 0, 0),
-    IT_FIELD(it_dense_args, fixes, CONST_OPT, 0, 0),
+    IT_FIELD_CONST(it_dense_args, thresholds, CONST_OPT, PACKED),
+    IT_FIELD_CONST(it_dense_args, levels, CONST_OPT, LEVELS),
+    IT_FIELD_CONST(it_dense_args, fixes, CONST_OPT, RUN),
 };
 
 const it_instr it_instr_dense = {

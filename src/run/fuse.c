@@ -33,15 +33,16 @@ static void find_uses(fuse_work *w)
         w->reads[g->outputs[k]] += 2;
 }
 
-/* a + b = b + a, with everything that belongs to each. */
-static intact_status swap_operands(it_arena *arena, it_pinstr *add, intact_error *err)
+/* i is a copy of an instruction of two operands. */
+static intact_status swap_operands(it_arena *arena, it_pinstr *i, intact_error *err)
 {
-    const it_add_args *a = add->args;
-    const it_add_args args = { .m_a = a->m_b, .m_b = a->m_a, .shift = a->shift, .lo = a->lo, .hi = a->hi };
-    const uint32_t in[] = { add->in[1], add->in[0] };
-    add->in = it_arena_copy(arena, in, sizeof in);
-    add->args = it_arena_copy(arena, &args, sizeof args);
-    return add->in && add->args ? INTACT_OK : it_fail_nomem(err, add->name, sizeof in + sizeof args);
+    const uint32_t in[] = { i->in[1], i->in[0] };
+    i->in = it_arena_copy(arena, in, sizeof in);
+    i->args = it_arena_copy(arena, i->args, i->kind->args_bytes);
+    if (!i->in || !i->args)
+        return it_fail_nomem(err, i->name, sizeof in + i->kind->args_bytes);
+    i->kind->swap(i->args);
+    return INTACT_OK;
 }
 
 static bool layer_between(const fuse_work *w, uint32_t from, uint32_t to)
@@ -72,7 +73,7 @@ static intact_status turned(const fuse_work *w, uint32_t r_at, uint32_t t, it_pi
     it_pinstr *next = it_arena_copy(&w->p->arena, r, sizeof *r);
     if (!next)
         return it_fail_nomem(err, r->name, sizeof *r);
-    if (next->kind == &it_instr_add && next->in[1] == t)
+    if (next->kind->swap && next->in[1] == t)
         IT_TRY(swap_operands(&w->p->arena, next, err));
     *out = next->in[0] == t ? next : NULL;
     return INTACT_OK;

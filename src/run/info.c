@@ -55,16 +55,12 @@ intact_status intact_program_output(const intact_program *p, uint32_t index, int
     return describe_port(p, p->prog.outputs, p->prog.outputs_len, index, out);
 }
 
-/* Whether a layer counts thresholds instead of multiplying: its optional levels are there. */
+/* Whether a layer counts thresholds instead of multiplying. */
 static bool counts_thresholds(const it_pinstr *i)
 {
-    for (uint32_t k = 0; k < i->kind->fields_len; k++) {
-        const it_field *f = &i->kind->fields[k];
-        uint32_t c;
-        memcpy(&c, (const char *)i->args + f->offset, sizeof c);
-        if (f->type == IT_F_CONST_OPT && strcmp(f->name, "levels") == 0)
-            return c != IT_NO_CONST;
-    }
+    for (uint32_t k = 0; k < i->kind->fields_len; k++)
+        if (i->kind->fields[k].flags & IT_F_LEVELS)
+            return it_field_const(i, &i->kind->fields[k]) != IT_NO_CONST;
     return false;
 }
 

@@ -28,7 +28,7 @@
 **     4      4   zero; of codes, the constant that is their table
 **     8      8   elements; of codes, u32 in a row and u32 rows
 **    16      8   offset in the data section: the end of the previous constant rounded up to 64; the bytes between are zero
-**  DATA          the constants; ends with the last one. Used in place where the file is mapped.
+**  DATA          the constants; ends with the last one
 **  INSTRUCTIONS  u32 count, then for each: u16 code, u16 number of optional arguments, u32 inputs, u32 outputs, u32 name, the tensors
 **                read, the tensors written, and the arguments of that code (run/instr.h) in order, all u32
 **  IO            u32 inputs, u32 outputs, then the tensors
@@ -140,19 +140,19 @@ static intact_status read_sections(load_work *w, intact_error *err)
     return INTACT_OK;
 }
 
-/* Both text sections end in NUL, so that any offset inside is a text. They are copied: names are wanted when the mapping's pages
-** are no longer in memory, or gone. */
+/* Both text sections end in NUL, so that any offset inside is a text. They are copied: names are wanted when the file is gone. */
 static intact_status read_texts(load_work *w, intact_error *err)
 {
     const it_span *s = &w->sections[IT_ITM_STRINGS], *m = &w->sections[IT_ITM_META];
-    if (s->len == 0 || s->data[s->len - 1] != 0)
-        return fail_at(IT_ITM_STRINGS, s->len, err, "the last byte must be zero");
-    if (m->len == 0 || memchr(m->data, 0, m->len) != m->data + m->len - 1)
-        return fail_at(IT_ITM_META, m->len, err, "one text that ends in a zero byte is needed");
-    w->texts = it_arena_copy(&w->prog->arena, s->data, s->len);
-    w->prog->meta = it_arena_text(&w->prog->arena, (const char *)m->data);
-    if (!w->texts || !w->prog->meta)
+    const char *texts = it_arena_copy(&w->prog->arena, s->data, s->len), *meta = it_arena_copy(&w->prog->arena, m->data, m->len);
+    if (!texts || !meta)
         return it_fail_nomem(err, "program", s->len + m->len);
+    if (s->len == 0 || texts[s->len - 1] != 0)
+        return fail_at(IT_ITM_STRINGS, s->len, err, "the last byte must be zero");
+    if (m->len == 0 || memchr(meta, 0, m->len) != meta + m->len - 1)
+        return fail_at(IT_ITM_META, m->len, err, "one text that ends in a zero byte is needed");
+    w->texts = texts;
+    w->prog->meta = meta;
     return INTACT_OK;
 }
 
@@ -341,9 +341,27 @@ intact_status it_prog_read(const void *bytes, size_t len, const intact_alloc *al
     return st;
 }
 
-/* The bytes are the map's if there is one. */
-static intact_status load(const void *bytes, size_t len, const it_map *map, const intact_load_options *opt, intact_program **out,
-                          intact_error *err)
+/* What instructions read while they run is copied, and checked then: whoever changes the file afterwards changes nothing. */
+static intact_status copy_run_consts(load_work *w, intact_error *err)
+{
+    it_prog *p = w->prog;
+    for (size_t k = 0; k < p->instrs.len; k++)
+        for (uint32_t j = 0; j < p->instrs.items[k].kind->fields_len; j++) {
+            const it_field *f = &p->instrs.items[k].kind->fields[j];
+            const uint32_t at = f->flags & (IT_F_RUN | IT_F_LEVELS) ? it_field_const(&p->instrs.items[k], f) : IT_NO_CONST;
+            it_pconst *c = at < p->consts.len ? &p->consts.items[at] : NULL; /* indexes are checked with all the rest */
+            if (!c || (uintptr_t)c->data - (uintptr_t)w->base >= w->len)
+                continue;
+            const uint64_t bytes = it_pconst_bytes(c);
+            void *copy = it_arena_raw(&p->arena, bytes);
+            if (!copy)
+                return it_fail_nomem(err, "program", bytes);
+            c->data = memcpy(copy, c->data, bytes);
+        }
+    return INTACT_OK;
+}
+
+static intact_status load(const void *bytes, size_t len, const intact_load_options *opt, intact_program **out, intact_error *err)
 {
     static const intact_load_options none = { 0 };
     opt = opt ? opt : &none;
@@ -351,13 +369,11 @@ static intact_status load(const void *bytes, size_t len, const it_map *map, cons
     it_prog_init(&prog, opt->alloc);
     load_work w = { .base = bytes, .len = len, .prog = &prog };
     intact_status st = read_all(&w, err);
+    if (st == INTACT_OK)
+        st = copy_run_consts(&w, err);
     if (st == INTACT_OK) {
-        it_pack_options pack = { .alloc = opt->alloc, .cpu = opt->cpu, .threads = opt->threads, .file_bytes = len,
-                                 .separate = opt->separate != 0 };
-        if (map) {
-            pack.map = (void *)(uintptr_t)map->data;
-            pack.map_len = map->len;
-        }
+        const it_pack_options pack = { .alloc = opt->alloc, .cpu = opt->cpu, .threads = opt->threads, .file_bytes = len,
+                                       .separate = opt->separate != 0 };
         st = it_program_pack(&prog, &pack, out, err);
     }
     it_prog_release(&prog);
@@ -371,12 +387,12 @@ intact_status intact_program_load(const char *path, const intact_load_options *o
     *out = NULL;
     it_map map;
     IT_TRY(it_map_open(path, &map, err));
-    intact_status st = load(map.data, map.len, &map, opt, out, err);
+    intact_status st = load(map.data, map.len, opt, out, err);
+    it_map_close(&map);
     if (st != INTACT_OK) {
         char prefix[120];
         snprintf(prefix, sizeof prefix, "%s: ", path);
         st = it_fail_in(err, st, prefix);
-        it_map_close(&map);
     }
     return st;
 }
@@ -389,5 +405,5 @@ intact_status intact_program_load_memory(const void *bytes, size_t len, const in
     *out = NULL;
     if ((uintptr_t)bytes % IT_ITM_ALIGN != 0)
         return it_fail(err, INTACT_E_ARG, "program", "the bytes are at %p; they must be aligned to %d", bytes, IT_ITM_ALIGN);
-    return load(bytes, len, NULL, opt, out, err);
+    return load(bytes, len, opt, out, err);
 }

@@ -70,10 +70,21 @@ static void lut_run(const void *state, const it_frame *f)
         it_table_run(&s->t, f);
 }
 
-static const it_field lut_fields[] = { IT_FIELD(it_lut_args, table, CONST, 0, 0) };
+/* A table is the last step of an epilogue. */
+static bool lut_join(const it_prog *p, const it_pinstr *i, it_epi *e, it_add_consts *add)
+{
+    (void)add;
+    if (e->levels_len || e->lut)
+        return false;
+    e->lut = it_const(p, ((const it_lut_args *)i->args)->table)->data;
+    return true;
+}
+
+static const it_field lut_fields[] = { IT_FIELD_CONST(it_lut_args, table, CONST, RUN) };
 
 const it_instr it_instr_lut = {
     .name = "lut", .code = 12, .in_min = 1, .in_max = 1, .out_len = 1,
     .args_bytes = sizeof(it_lut_args), .fields = lut_fields, .fields_len = IT_LEN(lut_fields),
     .check = lut_check, .prepare = lut_prepare, .run = lut_run, .inplace = true, .pitches = it_table_pitches,
+    .join = lut_join, .kernel_at = offsetof(it_kern, lut_u8),
 };

@@ -92,12 +92,12 @@ static intact_status check_fixes(const it_prog *p, const it_pinstr *i, const it_
     if (c->len % 3 != 0)
         return it_check_fail(i, INTACT_E_SHAPE, err, "fixes has %" PRIu64 " values; rows of three (channel, tap, add) are needed", c->len);
     for (uint32_t k = 0; k < d->g.fixes_len; k++) {
-        const it_fix *f = &d->g.fixes[k], *before = f - 1;
+        const it_fix *f = &d->g.fixes[k], *before = k > 0 ? f - 1 : NULL;
         if (f->out >= d->g.out_c || f->tap >= per_out || f->add < -128 || f->add > 127 || f->add == 0)
             return it_check_fail(i, INTACT_E_FORMAT, err,
                                  "fix %u is channel %u, tap %u, add %d; there are %u channels of %" PRIu64
                                  " taps, and add is -128..127 but not 0", k, f->out, f->tap, f->add, d->g.out_c, per_out);
-        if (k > 0 && (before->out > f->out || (before->out == f->out && before->tap >= f->tap)))
+        if (before && (before->out > f->out || (before->out == f->out && before->tap >= f->tap)))
             return it_check_fail(i, INTACT_E_FORMAT, err, "fix %u is channel %u, tap %u, after channel %u, tap %u; they must ascend", k,
                                  f->out, f->tap, before->out, before->tap);
     }
@@ -200,7 +200,7 @@ static void mac_pack(it_pack_job *job, uint8_t *temp)
 static const it_kern_conv *choose(const it_kern *table, const it_conv_geom *g, const it_epi *e, bool s16, it_mac_pick *pick)
 {
     while (table && !pick(table, s16)->can(g, e)) /* the plain C version can do everything */
-        table = table->parent;
+        table = it_kern_parent(table);
     return table ? pick(table, s16) : NULL;
 }
 
@@ -225,19 +225,6 @@ static uint32_t then_len(const it_pinstr *i)
 /* What the layer itself gives: in[0] of the first instruction behind it. */
 static const it_ptensor *own_out(const it_prog *p, const it_pinstr *i) { return i->then[0] ? it_in(p, i->then[0], 0) : it_out(p, i, 0); }
 
-static it_add_consts add_consts(const it_prog *p, const it_pinstr *add)
-{
-    const it_add_args *a = add->args;
-    return (it_add_consts){ .z_a = it_in(p, add, 0)->zero_point,
-                            .z_b = it_in(p, add, 1)->zero_point,
-                            .m_a = a->m_a,
-                            .m_b = a->m_b,
-                            .shift = (int32_t)a->shift,
-                            .z_y = it_out(p, add, 0)->zero_point,
-                            .lo = a->lo,
-                            .hi = a->hi };
-}
-
 /* add: where the constants of an addition go; must live as long as what is returned. */
 static it_epi epilogue(const it_prog *p, const it_pinstr *i, const it_mac_desc *d, it_add_consts *add)
 {
@@ -252,14 +239,8 @@ static it_epi epilogue(const it_prog *p, const it_pinstr *i, const it_mac_desc *
         e.levels = it_const(p, d->levels)->data;
         e.levels_len = (uint32_t)it_const(p, d->levels)->len;
     }
-    for (uint32_t k = 0; k < then_len(i); k++) {
-        if (i->then[k]->kind == &it_instr_add) {
-            *add = add_consts(p, i->then[k]);
-            e.add = add;
-        } else {
-            e.lut = it_const(p, ((const it_lut_args *)i->then[k]->args)->table)->data;
-        }
-    }
+    for (uint32_t k = 0; k < then_len(i); k++)
+        (void)i->then[k]->kind->join(p, i->then[k], &e, add); /* it could when it was fused */
     return e;
 }
 
@@ -271,18 +252,13 @@ static bool is_u8(const it_prog *p, const it_pinstr *i)
     return all;
 }
 
-static bool same_shape(const it_ptensor *x, const it_ptensor *y)
-{
-    return x->rank == y->rank && memcmp(x->dims, y->dims, x->rank * sizeof *x->dims) == 0;
-}
-
 /* The table that brought a version: the highest one that has it. */
 static const it_kern *owner(const it_kern *table, const it_kern_conv *version, bool s16, it_mac_pick *pick)
 {
     while (pick(table, s16) != version)
-        table = table->parent;
-    while (table->parent && pick(table->parent, s16) == version)
-        table = table->parent;
+        table = it_kern_parent(table);
+    for (const it_kern *above; (above = it_kern_parent(table)) && pick(above, s16) == version;)
+        table = above;
     return table;
 }
 
@@ -290,22 +266,19 @@ bool it_mac_takes(const it_kern *kern, const it_prog *p, const it_pinstr *i, con
 {
     const uint32_t n = then_len(i);
     const bool s16 = it_in(p, i, 0)->type == INTACT_S16;
-    if (n == IT_THEN_MAX || !is_u8(p, next) || stays_packed(kern, d, it_const(p, d->weight), s16))
+    if (n == IT_THEN_MAX || !next->kind->join || !is_u8(p, next) || stays_packed(kern, d, it_const(p, d->weight), s16))
         return false;
-    it_add_consts add, both_add;
+    it_add_consts add, next_add;
     const it_epi now = epilogue(p, i, d, &add);
-    if (now.levels_len || now.lut) /* a table is the last step of an epilogue */
+    it_epi e = now;
+    if (!next->kind->join(p, next, &e, &next_add))
         return false;
-    if (next->kind == &it_instr_add ? now.add || !same_shape(it_in(p, next, 0), it_in(p, next, 1)) : next->kind != &it_instr_lut)
-        return false;
-    it_pinstr both = *i;
-    both.then[n] = next;
-    const it_epi e = epilogue(p, &both, d, &both_add);
     const it_kern_conv *version = choose(kern, &d->g, &now, s16, pick);
     if (!version || choose(kern, &d->g, &e, s16, pick) != version)
         return false;
     const it_kern *from = owner(kern, version, s16, pick); /* what an older level adds or looks up, kern's own kernel does faster apart */
-    return next->kind == &it_instr_add ? from->add_u8 == kern->add_u8 : from->lut_u8 == kern->lut_u8;
+    const size_t at = next->kind->kernel_at;
+    return memcmp((const char *)from + at, (const char *)kern + at, sizeof kern->add_u8) == 0;
 }
 
 /* What is added and x may be one tensor: then y would overwrite what other units still read. */
@@ -379,6 +352,9 @@ static void link_weights(it_prep *prep, it_mac *mac)
     prep->last_mac = mac;
 }
 
+/* Waking threads costs some microseconds; this many multiply-accumulates take one core about as long, in plain C and with SIMD. */
+enum { INLINE_MACS_PLAIN = 1 << 15, INLINE_MACS_SIMD = 1 << 18 };
+
 intact_status it_mac_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i, const it_mac_desc *d, it_mac_pick *pick,
                              intact_error *err)
 {
@@ -394,7 +370,7 @@ intact_status it_mac_prepare(it_prep *prep, const it_prog *p, const it_pinstr *i
     mac->e.bias = mac->e.mult = mac->e.shift = mac->e.thresholds = NULL;
     IT_TRY(use_kernel(prep, p, i, d, mac, job, pick, err));
     mac->macs = it_mac_count(&mac->g);
-    mac->inline_below = prep->kern->cpu == INTACT_CPU_SCALAR ? 1u << 15 : 1u << 18;
+    mac->inline_below = prep->kern->cpu == INTACT_CPU_SCALAR ? INLINE_MACS_PLAIN : INLINE_MACS_SIMD;
     job->packed = it_arena_raw(prep->arena, prep->packed_bytes);
     if (!job->packed)
         return it_fail_nomem(err, i->name, prep->packed_bytes);
@@ -422,7 +398,8 @@ void it_mac_run(const void *state, const it_frame *f)
     const it_mac *m = state;
     it_work work = { m, f };
     uint32_t units = m->units(&m->g, f->batch);
-    uint32_t chunk = m->macs * f->batch < m->inline_below ? units : units / (16 * it_pool_threads(f->pool)) + 1;
+    enum { CHUNKS = 16 }; /* a thread, at least: they end at about the same time */
+    uint32_t chunk = m->macs * f->batch < m->inline_below ? units : units / (CHUNKS * it_pool_threads(f->pool)) + 1;
     it_pool_for_even(f->pool, units, chunk, mac_units, &work);
 }
 
@@ -438,16 +415,16 @@ const it_field it_conv_fields[] = {
     IT_FIELD(it_conv_args, pad_l, U32, 0, IT_EXTENT_MAX),
     IT_FIELD(it_conv_args, pad_b, U32, 0, IT_EXTENT_MAX),
     IT_FIELD(it_conv_args, pad_r, U32, 0, IT_EXTENT_MAX),
-    IT_FIELD(it_conv_args, weight, CONST, 0, 0),
-    IT_FIELD(it_conv_args, bias, CONST, 0, 0),
-    IT_FIELD(it_conv_args, mult, CONST_OPT, 0, 0),
-    IT_FIELD(it_conv_args, shift, CONST_OPT, 0, 0),
+    IT_FIELD_CONST(it_conv_args, weight, CONST, PARAMETERS),
+    IT_FIELD_CONST(it_conv_args, bias, CONST, PARAMETERS),
+    IT_FIELD_CONST(it_conv_args, mult, CONST_OPT, PACKED),
+    IT_FIELD_CONST(it_conv_args, shift, CONST_OPT, PACKED),
     IT_FIELD(it_conv_args, lo, I32, IT_CODE_LO, IT_CODE_HI),
     IT_FIELD(it_conv_args, hi, I32, IT_CODE_LO, IT_CODE_HI),
     IT_FIELD(it_conv_args, acc64, U32, 0, 1),
-    IT_FIELD(it_conv_args, thresholds, CONST_OPT, 0, 0),
-    IT_FIELD(it_conv_args, levels, CONST_OPT, 0, 0),
-    IT_FIELD(it_conv_args, fixes, CONST_OPT, 0, 0),
+    IT_FIELD_CONST(it_conv_args, thresholds, CONST_OPT, PACKED),
+    IT_FIELD_CONST(it_conv_args, levels, CONST_OPT, LEVELS),
+    IT_FIELD_CONST(it_conv_args, fixes, CONST_OPT, RUN),
 };
 _Static_assert(IT_LEN(it_conv_fields) == IT_CONV_FIELDS && sizeof(it_conv_args) == 4 * IT_CONV_FIELDS, "one field a member");
 

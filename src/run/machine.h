@@ -25,8 +25,6 @@ struct intact_program {
     size_t peak_bytes;    /* of the workspace, per sample; a multiple of 64 */
     size_t scratch_bytes; /* per thread; a multiple of 64 */
     intact_program_info info;
-    void *map;
-    size_t map_len;
 };
 
 /* Lets the instructions of p->prog take what follows them, where kern's level can (it_instr.takes). The new ones live in p->arena. */

@@ -92,7 +92,7 @@ static intact_status mul_prepare(it_prep *prep, const it_prog *p, const it_pinst
     if (s->pair.codes && s->pair.c.shared) {
         s->pair.rows_u8 = mul_rows_u8;
         prep->kernel = "mul_rows_u8";
-        if (s->pair.c.rows >= ROWS_FOR_LINES && prep->kern->parent) /* plain C has no use for them */
+        if (s->pair.c.rows >= ROWS_FOR_LINES && prep->kern->cpu != INTACT_CPU_SCALAR) /* plain C has no use for them */
             IT_TRY(prepare_lines(prep, s, i, err));
     }
     return INTACT_OK;

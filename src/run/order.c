@@ -4,12 +4,13 @@
 ** The program falls into segments: each ends with an instruction that needs all before it and that all behind it need, so no order moves
 ** anything across. Within a segment a beam search goes through the sets of instructions done: what is alive depends only on the set, so of
 ** two ways to one set only the one with the smaller peak goes on. While no more than BEAM sets of one size are worth keeping, which is so
-** for all common networks, the result is the best there is. The time is linear in the number of instructions. */
+** for all common networks, the result is the best there is. The time is linear in the number of instructions, and limited by VISITS. */
 #include <string.h>
 
 #include "run/views.h"
 
-enum { SEGMENT_MAX = 256, WORDS = SEGMENT_MAX / 64, BEAM = 32, REUSES = 2, NONE = -1 };
+enum { SEGMENT_MAX = 256, WORDS = SEGMENT_MAX / 64, BEAM = 32, REUSES = 2, NONE = -1,
+       VISITS = 1 << 25 /* of roots, in all segments together: four of the longest, with three roots an instruction */ };
 
 typedef struct root { /* of the whole program, or of a segment */
     size_t bytes;
@@ -320,10 +321,18 @@ static size_t search(order_work *w, const segment *g, uint32_t *order)
     return peak;
 }
 
+/* Roots that a search through an open segment visits at most: each level does each instruction in each of its states. */
+static uint64_t visits(const order_work *w, const segment *s)
+{
+    const instr *last = &w->instrs[s->len - 1];
+    return (uint64_t)s->len * BEAM * (last->at + last->len + s->len);
+}
+
 /* Segments that would need more than the others can do with anyway are searched; those that stay above get their new order. */
 static bool find_order(order_work *w, uint32_t *order)
 {
     size_t least = 0, peak = 0;
+    uint64_t left = VISITS;
     for (uint32_t k = 0; k < w->p->instrs.len; k++)
         order[k] = k;
     find_roots(w);
@@ -337,7 +346,11 @@ static bool find_order(order_work *w, uint32_t *order)
         size_t best = s->peak;
         if (s->peak > least && s->len > 1) {
             open_segment(w, s);
-            best = search(w, s, order);
+            const uint64_t cost = visits(w, s);
+            if (cost <= left) {
+                best = search(w, s, order);
+                left -= cost;
+            }
         }
         peak = best > peak ? best : peak;
     }

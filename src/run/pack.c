@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pack.c: a checked it_prog becomes an intact_program: kernels chosen, weights packed, memory planned. */
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/cpu.h"
 #include "run/machine.h"
@@ -25,21 +23,17 @@ static intact_status choose_kernels(const it_pack_options *opt, const it_kern **
     return INTACT_OK;
 }
 
-/* Elements of the constants that an instruction calls weight and bias. */
+/* Elements of weights and biases. */
 static uint64_t parameters(const it_prog *g, const it_pinstr *i)
 {
     uint64_t n = 0;
-    for (uint32_t k = 0; k < i->kind->fields_len; k++) {
-        const it_field *f = &i->kind->fields[k];
-        uint32_t c;
-        memcpy(&c, (const char *)i->args + f->offset, sizeof c);
-        if (f->type == IT_F_CONST && (strcmp(f->name, "weight") == 0 || strcmp(f->name, "bias") == 0))
-            n += g->consts.items[c].len;
-    }
+    for (uint32_t k = 0; k < i->kind->fields_len; k++)
+        if (i->kind->fields[k].flags & IT_F_PARAMETERS)
+            n += it_const(g, it_field_const(i, &i->kind->fields[k]))->len;
     return n;
 }
 
-static intact_status prepare_all(intact_program *p, const it_kern *kern, it_pool *pool, it_pack_job **jobs, intact_error *err)
+static intact_status prepare_all(intact_program *p, const it_kern *kern, it_pack_job **jobs, intact_error *err)
 {
     const it_prog *g = &p->prog;
     struct it_mac *last_mac = NULL;
@@ -48,8 +42,7 @@ static intact_status prepare_all(intact_program *p, const it_kern *kern, it_pool
         return it_fail_nomem(err, "program", g->instrs.len * sizeof *p->steps);
     for (size_t k = 0; k < g->instrs.len; k++) {
         const it_pinstr *i = &g->instrs.items[k];
-        it_prep prep = { .arena = &p->arena, .kern = kern, .places = p->places, .pool = pool, .jobs = *jobs, .kernel = "c",
-                         .last_mac = last_mac };
+        it_prep prep = { .arena = &p->arena, .kern = kern, .places = p->places, .jobs = *jobs, .kernel = "c", .last_mac = last_mac };
         IT_TRY(i->kind->prepare(&prep, g, i, err));
         *jobs = prep.jobs;
         last_mac = prep.last_mac;
@@ -107,16 +100,25 @@ static intact_status pack_all(intact_program *p, it_pack_job *list, it_pool *poo
     return st;
 }
 
+/* What a weight becomes: one byte, or two at levels that multiply 16 bits. */
+static uint32_t packed_weight_bytes(const it_kern *kern)
+{
+    enum { N = 256 };
+    const it_conv_geom g = { .in_h = 1, .in_w = 1, .in_c = N, .out_h = 1, .out_w = 1, .out_c = N, .group = 1, .kh = 1, .kw = 1, .stride_h = 1,
+                             .stride_w = 1, .dil_h = 1, .dil_w = 1 };
+    return (uint32_t)(kern->dense_u8->packed_bytes(&g, &(it_epi){ .out = INTACT_U8 }) / (N * N)); /* constants are much less than N * N */
+}
+
 /* One block for all packed weights, on huge pages. The size is a guess, mostly a little too much: what is not used is not touched, and what
 ** does not fit gets blocks of its own. */
 static void reserve_packed(intact_program *p, const it_kern *kern)
 {
     enum { WORTH_BYTES = 2 << 20, PER_CHANNEL = 6 /* bias, mult and shift are such a constant each; some kernels keep 16 biases */ };
-    const bool wide = kern->cpu == INTACT_CPU_AVX2 || kern->cpu == INTACT_CPU_NEON; /* these widen weights to 16 bits */
+    const uint32_t weight_bytes = packed_weight_bytes(kern);
     uint64_t bytes = 0;
     for (size_t k = 0; k < p->prog.consts.len; k++) {
         const it_pconst *c = &p->prog.consts.items[k];
-        bytes += c->type == INTACT_S8 ? (c->len + c->len / 32) * (wide ? 2 : 1) : c->type == INTACT_S32 ? c->len * 4 * PER_CHANNEL : 0;
+        bytes += c->type == INTACT_S8 ? (c->len + c->len / 32) * weight_bytes : c->type == INTACT_S32 ? c->len * 4 * PER_CHANNEL : 0;
     }
     if (bytes >= WORTH_BYTES && bytes <= SIZE_MAX / 4)
         (void)it_arena_reserve(&p->arena, (size_t)bytes);
@@ -143,7 +145,7 @@ static intact_status pack_program(intact_program *p, const it_pack_options *opt,
     IT_TRY(it_pool_new(p->alloc, opt->threads, &pool, err));
     it_pack_job *jobs = NULL;
     reserve_packed(p, kern);
-    intact_status st = prepare_all(p, kern, pool, &jobs, err);
+    intact_status st = prepare_all(p, kern, &jobs, err);
     if (st == INTACT_OK)
         st = pack_all(p, jobs, pool, err);
     it_pool_free(pool);
@@ -178,10 +180,6 @@ intact_status it_program_pack(it_prog *g, const it_pack_options *opt, intact_pro
     it_prog_init(g, g->arena.alloc);
     IT_VEC_FREE(p->prog.arena.alloc, p->prog.consts);
     memset(&p->prog.consts, 0, sizeof p->prog.consts);
-    p->map = opt->map;
-    p->map_len = opt->map_len;
-    if (p->map) /* the weights live on as packed; small tables that are used in place come back when touched */
-        (void)!madvise(p->map, p->map_len, MADV_DONTNEED);
     *out = p;
     return INTACT_OK;
 }
@@ -192,7 +190,5 @@ void intact_program_free(intact_program *p)
         return;
     it_arena_release(&p->arena);
     it_prog_release(&p->prog);
-    if (p->map)
-        munmap(p->map, p->map_len);
     it_alloc_free(p->alloc, p, sizeof *p);
 }

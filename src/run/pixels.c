@@ -79,7 +79,7 @@ static void pixels_run(const void *state, const it_frame *f)
     it_flat_for(f, s->pixels * f->batch, s->x_c + s->y_c, pixels_blocks, s);
 }
 
-static const it_field pixels_fields[] = { IT_FIELD(it_pixels_args, table, CONST, 0, 0), IT_FIELD(it_pixels_args, source, CONST, 0, 0) };
+static const it_field pixels_fields[] = { IT_FIELD_CONST(it_pixels_args, table, CONST, RUN), IT_FIELD_CONST(it_pixels_args, source, CONST, RUN) };
 
 const it_instr it_instr_pixels = {
     .name = "pixels", .code = 13, .in_min = 1, .in_max = 1, .out_len = 1,

@@ -46,11 +46,8 @@ uint32_t it_instr_fields_least(const it_instr *kind)
 uint32_t it_pinstr_fields(const it_pinstr *i)
 {
     uint32_t n = i->kind->fields_len, least = it_instr_fields_least(i->kind);
-    for (uint32_t c; n > least; n--) {
-        memcpy(&c, (const char *)i->args + i->kind->fields[n - 1].offset, sizeof c);
-        if (c != IT_NO_CONST)
-            break;
-    }
+    while (n > least && it_field_const(i, &i->kind->fields[n - 1]) == IT_NO_CONST)
+        n--;
     return n;
 }
 

@@ -4,6 +4,8 @@
 #ifndef IT_PROGRAM_H
 #define IT_PROGRAM_H
 
+#include <string.h>
+
 #include "base/base.h"
 #include "run/kern/kern.h"
 
@@ -15,6 +17,7 @@ typedef struct it_pinstr it_pinstr;
 typedef struct it_prep it_prep;
 typedef struct it_frame it_frame;
 typedef struct it_place it_place;
+typedef struct it_view it_view;
 
 /* One value of an integer program. dims[0] is the batch and always 1 here; NHWC (channels last for every rank >= 3). */
 typedef struct it_ptensor {
@@ -28,7 +31,7 @@ typedef struct it_ptensor {
 typedef struct it_pconst {
     intact_type type;
     uint64_t len; /* elements */
-    const void *data; /* aligned to 64; borrowed */
+    const void *data; /* aligned to 64; borrowed, or in the program's arena */
     /* Packed weights: bits 2, 3 or 4, type S8. data are rows of len / rows codes (kern/codes.h) into the constant `table`, S8 with
     ** 1 << bits values or as many for each row. bits 0: the elements themselves, and the other two are 0. */
     uint32_t bits, rows, table;
@@ -37,14 +40,22 @@ typedef struct it_pconst {
 /* ---- instruction kinds: each file in src/run ends in one of these, with a line in instr_list.h ---- */
 
 typedef enum it_field_type { IT_F_U32, IT_F_I32, IT_F_CONST /* index of a constant */, IT_F_CONST_OPT /* or IT_NO_CONST */ } it_field_type;
+enum { /* what a constant is besides */
+    IT_F_PACKED = 0,     /* read while loading only */
+    IT_F_PARAMETERS = 1, /* the same; its elements count as parameters of the network */
+    IT_F_RUN = 2,        /* read while running: the loader copies it */
+    IT_F_LEVELS = 4      /* the same; where it is, the layer counts thresholds */
+};
 
 typedef struct it_field { /* one 32-bit member of an instruction's argument struct; drives reader, writer and printer */
     const char *name;
     uint32_t offset;
     it_field_type type;
     int64_t lo, hi; /* allowed values of U32 and I32, both included */
+    uint32_t flags; /* of constants */
 } it_field;
-#define IT_FIELD(st, member, type, lo, hi) { #member, (uint32_t)offsetof(st, member), IT_F_##type, (lo), (hi) }
+#define IT_FIELD(st, member, type, lo, hi) { #member, (uint32_t)offsetof(st, member), IT_F_##type, (lo), (hi), 0 }
+#define IT_FIELD_CONST(st, member, type, flags) { #member, (uint32_t)offsetof(st, member), IT_F_##type, 0, 0, IT_F_##flags }
 
 typedef struct it_instr {
     const char *name; /* at most 23 characters */
@@ -65,9 +76,17 @@ typedef struct it_instr {
     /* Whether `next`, which alone reads out[0], as its in[0], can be done in the same pass at kern's level, bit for bit: fuse.c then
     ** appends it to i->then, gives i its output, and its other inputs behind i's own. NULL: never. */
     bool (*takes)(const it_kern *kern, const it_prog *p, const it_pinstr *i, const it_pinstr *next);
+    /* Makes i, which reads what the epilogue *e gives as in[0], the last step of it; false: not possible. add: where constants of an
+    ** addition go, to live as long as e. NULL: never. */
+    bool (*join)(const it_prog *p, const it_pinstr *i, it_epi *e, it_add_consts *add);
+    size_t kernel_at; /* with join: the member of it_kern that i runs when it stays alone */
+    void (*swap)(void *args); /* makes args those of the operands the other way round; NULL: there are none */
     /* Whether run honours the pitches that i's tensors have in places (it_place; prepare gets the same ones), by a kernel version that is
     ** as fast as without. Asked only where there are any. NULL: never. */
     bool (*pitches)(const it_kern *kern, const it_prog *p, const it_pinstr *i, const it_place *places);
+    /* Calls found for each tensor t of i that may lie in another one of i, and run then does not move it (it_view_holds): out[0] in in[0],
+    ** or in[k] in out[0]. NULL: none. */
+    void (*views)(const it_prog *p, const it_pinstr *i, void (*found)(void *user, uint32_t t, const it_view *v), void *user);
 } it_instr;
 
 enum { IT_THEN_MAX = 2 }; /* instructions fused behind one */
@@ -110,6 +129,12 @@ uint32_t it_pinstr_fields(const it_pinstr *i);
 static inline const it_ptensor *it_in(const it_prog *p, const it_pinstr *i, uint32_t k) { return &p->tensors.items[i->in[k]]; }
 static inline const it_ptensor *it_out(const it_prog *p, const it_pinstr *i, uint32_t k) { return &p->tensors.items[i->out[k]]; }
 static inline const it_pconst *it_const(const it_prog *p, uint32_t c) { return c == IT_NO_CONST ? NULL : &p->consts.items[c]; }
+static inline uint32_t it_field_const(const it_pinstr *i, const it_field *f) /* of a constant: which one */
+{
+    uint32_t c;
+    memcpy(&c, (const char *)i->args + f->offset, sizeof c);
+    return c;
+}
 uint64_t it_pconst_bytes(const it_pconst *c);
 it_codes it_pconst_codes(const it_prog *p, const it_pconst *c); /* of a checked one with bits */
 uint64_t it_ptensor_elements(const it_ptensor *t); /* per sample */
@@ -133,7 +158,6 @@ struct it_prep {
     it_arena *arena;     /* lives as long as the program; packed weights go here too */
     const it_kern *kern;
     const it_place *places; /* [tensors] */
-    it_pool *pool;       /* for packing; may have one thread */
     it_pack_job *jobs;   /* in out: what must run before the program does; prepare may put one in front */
     struct it_mac *last_mac; /* in out: the state of the multiply-accumulate instruction before this one, which gets to know its weights */
     void *state;         /* out */
@@ -154,20 +178,26 @@ struct it_frame {
 
 /* ---- packing and planning ---- */
 
-/* Prepares every instruction, plans memory. p is consumed: on success the program owns it. map_base/len: kept mapping, may be NULL. */
+/* Checks p, prepares every instruction, plans memory. p is consumed: on success the program owns it. Constants in its own arena live on,
+** others are not read any more when this returns, but for fields of IT_F_RUN and IT_F_LEVELS. */
 typedef struct it_pack_options {
     const intact_alloc *alloc;
     intact_cpu cpu;
     uint32_t threads;
     uint64_t file_bytes;
     bool separate; /* every instruction stays as and where the file has it, every tensor has its own bytes */
-    void *map; size_t map_len; /* unmapped when the program is freed */
 } it_pack_options;
 INTACT_MUST_USE intact_status it_program_pack(it_prog *p, const it_pack_options *opt, intact_program **out, intact_error *err);
 
 typedef struct it_slot { uint32_t first, last; size_t bytes, offset; } it_slot; /* instructions, inclusive; offset is the answer */
-/* Places the slots so that no two alive together overlap, in small total size (returned), offsets multiples of 64. */
-INTACT_MUST_USE intact_status it_plan(it_slot *slots, size_t len, const intact_alloc *a, size_t *peak, intact_error *err);
-size_t it_plan_bound(const it_slot *slots, size_t len); /* the largest sum of bytes alive at once */
+typedef struct it_plan_size {
+    size_t peak;  /* bytes of the plan */
+    size_t bound; /* the largest sum of bytes alive at once: no plan is smaller; */
+    uint32_t at;  /* first reached here */
+} it_plan_size;
+/* Places the slots so that no two alive together overlap, in small total size, offsets multiples of 64. */
+INTACT_MUST_USE intact_status it_plan(it_slot *slots, size_t len, const intact_alloc *a, it_plan_size *out, intact_error *err);
+/* The bound alone; peak is 0. */
+INTACT_MUST_USE intact_status it_plan_bound(const it_slot *slots, size_t len, const intact_alloc *a, it_plan_size *out, intact_error *err);
 
 #endif

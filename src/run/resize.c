@@ -115,8 +115,8 @@ static void resize_run(const void *state, const it_frame *f)
 }
 
 static const it_field resize_fields[] = {
-    IT_FIELD(it_resize_args, h0, CONST, 0, 0), IT_FIELD(it_resize_args, h1, CONST, 0, 0), IT_FIELD(it_resize_args, wh, CONST, 0, 0),
-    IT_FIELD(it_resize_args, w0, CONST, 0, 0), IT_FIELD(it_resize_args, w1, CONST, 0, 0), IT_FIELD(it_resize_args, ww, CONST, 0, 0),
+    IT_FIELD_CONST(it_resize_args, h0, CONST, RUN), IT_FIELD_CONST(it_resize_args, h1, CONST, RUN), IT_FIELD_CONST(it_resize_args, wh, CONST, RUN),
+    IT_FIELD_CONST(it_resize_args, w0, CONST, RUN), IT_FIELD_CONST(it_resize_args, w1, CONST, RUN), IT_FIELD_CONST(it_resize_args, ww, CONST, RUN),
 };
 
 const it_instr it_instr_resize = {

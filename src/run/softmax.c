@@ -89,7 +89,7 @@ static void softmax_run(const void *state, const it_frame *f)
 }
 
 static const it_field softmax_fields[] = {
-    IT_FIELD(it_softmax_args, table, CONST, 0, 0),
+    IT_FIELD_CONST(it_softmax_args, table, CONST, RUN),
     IT_FIELD(it_softmax_args, d_shift, U32, 0, 16),
     IT_FIELD(it_softmax_args, y_one, I32, 1, IT_CODE_HI),
 };

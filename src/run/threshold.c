@@ -39,10 +39,11 @@ static const char *kernel_name(it_arena *arena, const it_kern *kern, bool wide)
 {
     enum { BYTES = 40 };
     char *name = it_arena_new(arena, BYTES);
-    while (kern->parent && kern->parent->threshold_u8 == kern->threshold_u8 && kern->parent->threshold_s16 == kern->threshold_s16)
-        kern = kern->parent;
+    for (const it_kern *above; (above = it_kern_parent(kern)) && above->threshold_u8 == kern->threshold_u8 &&
+                               above->threshold_s16 == kern->threshold_s16;)
+        kern = above;
     if (name)
-        snprintf(name, BYTES, "threshold_%s_%s", wide ? "s16" : "u8", kern->parent ? intact_cpu_name(kern->cpu) : "ref");
+        snprintf(name, BYTES, "threshold_%s_%s", wide ? "s16" : "u8", kern->cpu == INTACT_CPU_SCALAR ? "ref" : intact_cpu_name(kern->cpu));
     return name;
 }
 
@@ -125,8 +126,8 @@ static void threshold_run(const void *state, const it_frame *f)
 }
 
 static const it_field threshold_fields[] = {
-    IT_FIELD(it_threshold_args, thresholds, CONST, 0, 0),
-    IT_FIELD(it_threshold_args, levels, CONST, 0, 0),
+    IT_FIELD_CONST(it_threshold_args, thresholds, CONST, PACKED),
+    IT_FIELD_CONST(it_threshold_args, levels, CONST, PACKED),
 };
 
 const it_instr it_instr_threshold = {

@@ -8,13 +8,13 @@
 
 #include <string.h>
 
-#include "run/instr.h"
-
-enum { COPY_DIMS = 6, ROUNDS = 16 };
+enum { ROUNDS = 16, FEW = 16 };
 
 typedef struct views_work {
     const it_prog *p;
     const it_kern *kern;
+    const uint8_t *limits;
+    const it_pinstr *now; /* the instruction that tells of its views */
     it_place *places;
     it_view *views;  /* [tensors] */
     uint32_t *stack; /* [tensors] */
@@ -22,68 +22,12 @@ typedef struct views_work {
     uint8_t *done;   /* [tensors] */
 } views_work;
 
-/* ---- what copy and concat instructions say ---- */
-
-/* Elements [at, at + n) of x, dense and in order, as y. */
-static void run_view(const it_ptensor *x, const it_ptensor *y, uint64_t at, it_view *v)
+void it_view_run(const it_ptensor *x, const it_ptensor *y, uint64_t at, it_view *v)
 {
     const uint32_t c = it_channels(x), n = it_channels(y);
     v->flat = !(n == c && at % c == 0) && !(it_pixels(y) == 1 && at % c + n <= c);
     v->first = v->flat ? at : at / c;
     v->channel = v->flat ? 0 : (uint32_t)(at % c);
-}
-
-bool it_view_of_copy(const it_prog *p, const it_pinstr *i, it_view *v)
-{
-    const it_copy_args *a = i->args;
-    const it_ptensor *x = it_in(p, i, 0), *y = it_out(p, i, 0);
-    const uint32_t all[COPY_DIMS] = { a->d0, a->d1, a->d2, a->d3, a->d4, a->d5 };
-    const int32_t steps[COPY_DIMS] = { a->s0, a->s1, a->s2, a->s3, a->s4, a->s5 };
-    uint64_t dims[COPY_DIMS + 1];
-    int64_t strides[COPY_DIMS + 1];
-    uint32_t len = 0;
-    for (uint32_t k = 0; k < COPY_DIMS; k++) {
-        if (all[k] == 1)
-            continue;
-        if (len > 0 && strides[len - 1] == (int64_t)steps[k] * all[k]) {
-            dims[len - 1] *= all[k];
-            strides[len - 1] = steps[k];
-        } else {
-            dims[len] = all[k];
-            strides[len++] = steps[k];
-        }
-    }
-    const uint32_t c = it_channels(x);
-    *v = (it_view){ .in = i->in[0] };
-    if (len == 0 || (len == 1 && strides[0] == 1)) {
-        run_view(x, y, a->offset, v);
-        return true;
-    }
-    if (len == 1) { /* one channel of each pixel */
-        dims[1] = 1;
-        strides[len++] = 1;
-    }
-    if (len != 2 || strides[1] != 1 || strides[0] != c || dims[1] != it_channels(y) || a->offset % c + dims[1] > c)
-        return false;
-    v->first = a->offset / c;
-    v->channel = a->offset % c;
-    return true;
-}
-
-bool it_view_of_part(const it_prog *p, const it_pinstr *i, uint32_t k, uint32_t at, it_view *v)
-{
-    const uint32_t axis = ((const it_concat_args *)i->args)->axis;
-    const it_ptensor *y = it_out(p, i, 0);
-    *v = (it_view){ .in = i->out[0] };
-    if (axis + 1 == y->rank) {
-        v->channel = at;
-        return true;
-    }
-    uint64_t outer = 1, inner = 1;
-    for (uint32_t d = 1; d < y->rank; d++)
-        *(d < axis ? &outer : &inner) *= d == axis ? 1 : y->dims[d];
-    run_view(y, it_in(p, i, k), at * inner, v);
-    return outer == 1;
 }
 
 /* ---- where a view is ---- */
@@ -138,45 +82,40 @@ static void resolve(views_work *w, uint32_t t)
 
 /* ---- which views there are ---- */
 
+static bool may_lie(const views_work *w, uint32_t x, uint32_t y)
+{
+    const it_ptensor *t = w->p->tensors.items;
+    return !w->port[x] && (w->limits[x] == IT_VIEW_ANY || (w->limits[x] == IT_VIEW_ALL && it_same_bytes(&t[x], &t[y])));
+}
+
 /* x, which lies nowhere yet, lies in y with all its elements in order. */
 static bool lay_all(views_work *w, uint32_t x, uint32_t y)
 {
     const it_ptensor *from = &w->p->tensors.items[x], *to = &w->p->tensors.items[y];
-    if (w->port[x] || w->views[x].in != IT_NO_TENSOR || it_ptensor_elements(from) != it_ptensor_elements(to))
+    if (!may_lie(w, x, y) || w->views[x].in != IT_NO_TENSOR || it_ptensor_elements(from) != it_ptensor_elements(to))
         return false;
     w->views[x].in = y;
-    run_view(to, from, 0, &w->views[x]);
+    it_view_run(to, from, 0, &w->views[x]);
     return true;
 }
 
-static void add_copy(views_work *w, const it_pinstr *i)
-{
-    const uint32_t x = i->in[0], y = i->out[0];
-    it_view v;
-    if (!it_view_of_copy(w->p, i, &v))
-        return;
-    if (!w->port[y])
-        w->views[y] = v;
-    else
-        lay_all(w, x, y); /* written where the output is wanted */
-}
-
-/* Whether tensor t may be a part: it lies nowhere, or it is a reshape of something that can lie in t instead. */
-static bool make_free(views_work *w, uint32_t t)
+/* Whether tensor t may be a part of y: it lies nowhere, or it is a reshape of something that can lie in t instead. */
+static bool make_free(views_work *w, uint32_t t, uint32_t y)
 {
     const uint32_t in = w->views[t].in;
-    return !w->port[t] && (in == IT_NO_TENSOR || lay_all(w, in, t));
+    return may_lie(w, t, y) && (in == IT_NO_TENSOR || (may_lie(w, in, y) && lay_all(w, in, t)));
 }
 
-static void add_parts(views_work *w, const it_pinstr *i)
+static void add_view(void *user, uint32_t t, const it_view *v)
 {
-    const uint32_t axis = ((const it_concat_args *)i->args)->axis;
-    uint32_t at = 0;
-    for (uint32_t k = 0; k < i->in_len; at += it_in(w->p, i, k++)->dims[axis]) {
-        const uint32_t x = i->in[k];
-        it_view v;
-        if (it_view_of_part(w->p, i, k, at, &v) && make_free(w, x))
-            w->views[x] = v;
+    views_work *w = user;
+    if (t != w->now->out[0]) {
+        if (make_free(w, t, v->in))
+            w->views[t] = *v;
+    } else if (may_lie(w, t, v->in)) {
+        w->views[t] = *v;
+    } else if (w->port[t]) {
+        lay_all(w, v->in, t); /* written where the output is wanted */
     }
 }
 
@@ -189,19 +128,28 @@ static void find_all(views_work *w)
         w->port[p->inputs[k]] = 1;
     for (uint32_t k = 0; k < p->outputs_len; k++)
         w->port[p->outputs[k]] = 2;
-    for (size_t k = 0; k < p->instrs.len; k++)
-        if (p->instrs.items[k].kind == &it_instr_copy)
-            add_copy(w, &p->instrs.items[k]);
-        else if (p->instrs.items[k].kind == &it_instr_concat)
-            add_parts(w, &p->instrs.items[k]);
+    for (size_t k = 0; k < p->instrs.len; k++) {
+        w->now = &p->instrs.items[k];
+        if (w->now->kind->views)
+            w->now->kind->views(p, w->now, add_view, w);
+    }
 }
 
-/* A copy that moves nothing runs nothing. */
+typedef struct held { const views_work *w; bool all; } held;
+
+static void ask_view(void *user, uint32_t t, const it_view *v)
+{
+    held *h = user;
+    h->all = it_view_holds(h->w->p, h->w->places, t, v);
+}
+
+/* What moves nothing runs nothing. */
 static bool is_idle(const views_work *w, const it_pinstr *i)
 {
-    it_view v;
-    return i->kind == &it_instr_copy && w->places[i->in[0]].root == w->places[i->out[0]].root && it_view_of_copy(w->p, i, &v) &&
-           it_view_holds(w->p, w->places, i->out[0], &v);
+    held h = { .w = w };
+    if (i->in_len == 1 && i->kind->views) /* one view, or none */
+        i->kind->views(w->p, i, ask_view, &h);
+    return h.all;
 }
 
 static bool accepts(const views_work *w, const it_pinstr *i)
@@ -214,11 +162,11 @@ static bool accepts(const views_work *w, const it_pinstr *i)
     return !any || is_idle(w, i) || (i->kind->pitches && i->kind->pitches(w->kern, w->p, i, w->places));
 }
 
-/* Takes i's pitched tensors out of what they lie in, one by one, until it accepts the others. */
+/* Takes i's pitched tensors out of what they lie in, one by one, until it accepts the others; where there are many, all. */
 static bool satisfy(views_work *w, const it_pinstr *i)
 {
     bool was = true;
-    for (uint32_t k = 0; !accepts(w, i); k++) {
+    for (uint32_t k = 0; k < i->in_len + i->out_len && (k > FEW || !accepts(w, i)); k++) {
         const uint32_t t = k < i->out_len ? i->out[k] : i->in[k - i->out_len];
         if (w->places[t].pitch) {
             place_alone(w, t);
@@ -246,20 +194,17 @@ static void find_accepted(views_work *w)
         place_alone(w, t);
 }
 
-intact_status it_views_find(const it_prog *p, const it_kern *kern, bool none, it_place *places, intact_error *err)
+intact_status it_views_find(const it_prog *p, const it_kern *kern, const uint8_t *limits, it_place *places, intact_error *err)
 {
     const size_t n = p->tensors.len, bytes = n * (sizeof(it_view) + sizeof(uint32_t) + 2);
     const intact_alloc *a = p->arena.alloc;
-    views_work w = { .p = p, .kern = kern, .places = places, .views = it_alloc_zero(a, bytes) };
+    views_work w = { .p = p, .kern = kern, .limits = limits, .places = places, .views = it_alloc_zero(a, bytes) };
     if (!w.views)
         return it_fail_nomem(err, "memory plan", bytes);
     w.stack = (uint32_t *)(w.views + n);
     w.port = (uint8_t *)(w.stack + n);
     w.done = w.port + n;
-    for (uint32_t t = 0; t < n && none; t++)
-        place_alone(&w, t);
-    if (!none)
-        find_accepted(&w);
+    find_accepted(&w);
     it_alloc_free(a, w.views, bytes);
     return INTACT_OK;
 }

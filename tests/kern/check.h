@@ -28,11 +28,47 @@ static inline uint32_t check_pick(it_rng *r, uint32_t lo, uint32_t hi) { return 
 /* Random bytes, sometimes all the least, all the largest, or only those two. */
 void check_fill_u8(it_rng *r, uint8_t *p, size_t n);
 
+/* A kernel of two inputs; k: its constants. */
+typedef void check_pair_fn(const it_kern *kern, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n, const void *k);
+/* n random codes, or all pairs of codes; in_place: 1: y is a, 2: y is b. False: level's outputs are not ref's. */
+bool check_pairs(check_pair_fn *fn, const it_kern *ref, const it_kern *level, size_t n, bool all, const void *k, int in_place, it_rng *r);
+
 typedef enum check_kind { CHECK_CONV, CHECK_DWCONV, CHECK_DENSE } check_kind;
-/* One layer at random epilogues, data, batches and cuts. 0: equal. elem: bytes of an input element. */
-int check_layer(const it_kern_conv *ref, const it_kern_conv *got, check_kind kind, const it_conv_geom *g, uint32_t elem,
-                uint32_t batch, it_rng *r);
+
+/* What a layer may have, or how it may lie. A version takes all of them but those that check_mac.c says it refuses. */
+typedef enum check_feature {
+    CHECK_FIXES,
+    CHECK_ADD,
+    CHECK_TABLE,
+    CHECK_LEVELS,
+    CHECK_ACC64,
+    CHECK_S16_OUT,
+    CHECK_IN_PITCH,
+    CHECK_OUT_PITCH,
+    CHECK_OTHER_PITCH,
+    CHECK_IN_PLACE,
+    CHECK_FEATURES
+} check_feature;
+
+/* The check of one version: how often layers had a feature when drawn, and when they were compared. */
+typedef struct check_mac {
+    const it_kern_conv *ref, *got;
+    check_kind kind;
+    uint32_t elem; /* bytes of an input element */
+    it_rng *r;
+    uint32_t refused; /* bits: features */
+    bool extreme;     /* weights and s16 inputs all at one end of their range */
+    uint32_t layers, compared, drawn[CHECK_FEATURES], had[CHECK_FEATURES];
+    int bad;
+} check_mac;
+check_mac check_mac_of(const it_kern_conv *ref, const it_kern_conv *got, check_kind kind, uint32_t elem, it_rng *r);
+/* One layer at random epilogues, data and cuts. */
+void check_layer(check_mac *m, const it_conv_geom *g, uint32_t batch);
 /* The sweep that conv_* and dwconv_* share: listed layers and random ones. */
-int check_sweep(const it_kern_conv *ref, const it_kern_conv *got, check_kind kind, uint32_t elem, it_rng *r);
+void check_sweep(check_mac *m);
+/* Inputs and outputs of dense_* around every multiple that a tile or vector could have. */
+void check_dense(check_mac *m);
+/* What differed; and that no feature was left out: an ordinary layer with it is taken, and most of those drawn were compared. */
+int check_mac_end(check_mac *m);
 
 #endif

@@ -4,5 +4,7 @@
 
 int check_conv_u8(const it_kern *ref, const it_kern *level, it_rng *r)
 {
-    return check_sweep(ref->conv_u8, level->conv_u8, CHECK_CONV, 1, r);
+    check_mac m = check_mac_of(ref->conv_u8, level->conv_u8, CHECK_CONV, 1, r);
+    check_sweep(&m);
+    return check_mac_end(&m);
 }

@@ -30,6 +30,7 @@ for object in $objects; do
     *_avxvnni.c.o) found=$(echo "$code" | grep -E "$beyond_avx2") && complain "$name: beyond AVX-VNNI" "$found" ;;
     *_avx512vbmi.c.o) found=$(echo "$code" | grep -E "$beyond_vbmi") && complain "$name: beyond AVX512 VBMI" "$found" ;;
     *_avx512vnni.c.o) found=$(echo "$code" | grep -E "$beyond_512") && complain "$name: beyond AVX512 F, BW, VL, DQ and VNNI" "$found" ;;
+    *) case $object in */kern/x86/*) complain "$name: what may its level hold? Say it here" ;; esac ;;
     esac
     case $name in
     *_avx2.c.o | *_avxvnni.c.o) found=$(objdump -d -w "$object" | grep -E "$evex") && complain "$name: EVEX encoding" "$found" ;;

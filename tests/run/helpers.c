@@ -26,6 +26,23 @@ uint32_t net_const(it_prog *p, intact_type type, uint64_t len, const void *data)
     return (uint32_t)p->consts.len++;
 }
 
+uint32_t net_packed(it_prog *p, const uint8_t *codes, uint32_t rows, uint64_t per, uint32_t bits, const int8_t *table, uint32_t tables)
+{
+    const size_t row = (per * bits + 7) / 8;
+    uint8_t *data = calloc(rows, row);
+    for (uint32_t o = 0; o < rows; o++)
+        for (uint64_t k = 0; k < per * bits; k++)
+            data[o * row + k / 8] |= (uint8_t)((codes[o * per + k / bits] >> k % bits & 1) << k % 8);
+    const uint32_t values = net_const(p, INTACT_S8, (uint64_t)tables << bits, table), id = net_const(p, INTACT_S8, rows * row, data);
+    it_pconst *c = &p->consts.items[id];
+    c->len = rows * per;
+    c->bits = bits;
+    c->rows = rows;
+    c->table = values;
+    free(data);
+    return id;
+}
+
 void net_emit(it_prog *p, const it_instr *kind, const char *name, const uint32_t *in, uint32_t in_len, uint32_t out, const void *args)
 {
     it_pinstr i = { .kind = kind, .name = it_arena_text(&p->arena, name), .in_len = in_len, .out_len = 1 };
@@ -44,6 +61,36 @@ void net_ports(it_prog *p, const uint32_t *in, uint32_t in_len, const uint32_t *
     p->outputs_len = out_len;
     p->meta = "{\"made\":\"by hand\"}";
     assert_true(p->inputs && p->outputs);
+}
+
+uint32_t net_shape_out(const net_shape *s, uint32_t in) { return s->kind == &it_instr_dense ? 1 : (in + 2 * s->pad - s->k) / s->stride + 1; }
+
+uint64_t net_shape_per(const net_shape *s) { return (uint64_t)s->k * s->k * (s->kind == &it_instr_dwconv ? 1 : s->c / s->group); }
+
+void net_layer(it_prog *p, const net_shape *s, int32_t zero_x, int32_t zero_y, it_conv_args a)
+{
+    const bool dense = s->kind == &it_instr_dense;
+    uint32_t x = s->h == 0 ? NET_TENSOR(p, "x", s->x, zero_x, 1, s->c) : NET_TENSOR(p, "x", s->x, zero_x, 1, s->h, s->w, s->c);
+    uint32_t y = dense ? NET_TENSOR(p, "y", s->y, zero_y, 1, s->o)
+                       : NET_TENSOR(p, "y", s->y, zero_y, 1, net_shape_out(s, s->h), net_shape_out(s, s->w), s->o);
+    a.group = s->group;
+    a.kh = a.kw = s->k;
+    a.stride_h = a.stride_w = s->stride;
+    a.dil_h = a.dil_w = 1;
+    a.pad_t = a.pad_l = a.pad_b = a.pad_r = s->pad;
+    a.acc64 = s->acc64;
+    it_dense_args d = { a.weight, a.bias, a.mult, a.shift, a.lo, a.hi, a.acc64, a.thresholds, a.levels, a.fixes };
+    net_emit(p, s->kind, "layer", &x, 1, y, dense ? (void *)&d : (void *)&a);
+    net_ports(p, &x, 1, &y, 1);
+}
+
+int32_t requant_exact(__int128 v, int32_t m, int32_t s, int32_t zero, int32_t lo, int32_t hi)
+{
+    __int128 n = v * m + ((__int128)1 << (s - 1)), d = (__int128)1 << s, q = n / d;
+    if (n % d < 0)
+        q--;
+    q += zero;
+    return q < lo ? lo : q > hi ? hi : (int32_t)q;
 }
 
 int32_t random_between(it_rng *r, int32_t lo, int32_t hi)
@@ -248,24 +295,124 @@ void blob_seal(uint8_t *bytes, size_t len)
     }
 }
 
-intact_program *load_blob(const blob *b, intact_cpu cpu, const intact_alloc *a)
+uint8_t *blob_instrs(const blob *b, uint64_t *bytes)
+{
+    const uint8_t *entry = (const uint8_t *)b->bytes + IT_ITM_HEADER_BYTES + (IT_ITM_INSTRS - 1) * IT_ITM_ENTRY_BYTES;
+    *bytes = word(entry + 16, 8);
+    return (uint8_t *)b->bytes + word(entry + 8, 8);
+}
+
+void put_word(uint8_t *at, uint32_t v) { set_word(at, 4, v); }
+
+static void expect_status(intact_status st, const intact_error *e, intact_status want, const char *text)
+{
+    if (st != want || (st != INTACT_OK && !strstr(e->message, text)))
+        fail_msg("status %d (%s: %s), not %d with \"%s\"", (int)st, e->where, e->message, (int)want, text);
+}
+
+void expect_load(const blob *b, intact_status want, const char *text)
+{
+    intact_program *p = NULL;
+    intact_error e = { 0 };
+    blob_seal(b->bytes, b->len);
+    expect_status(intact_program_load_memory(b->bytes, b->len, NULL, &p, &e), &e, want, text);
+    intact_program_free(p);
+}
+
+void expect_checked(it_prog *p, intact_status want, const char *text)
+{
+    intact_error e = { 0 };
+    expect_status(it_prog_check(p, &e), &e, want, text);
+    it_prog_release(p);
+}
+
+/* ---- running ---- */
+
+bool has_level(int cpu) { return intact_cpu_has((intact_cpu)cpu) && it_kern_of((intact_cpu)cpu); }
+
+/* Nothing of the bytes is needed afterwards: so they are overwritten. */
+static intact_program *load(const blob *b, const intact_load_options *opt)
 {
     intact_program *p;
     intact_error e = { 0 };
-    intact_load_options opt = { .alloc = a, .cpu = cpu, .threads = 2 };
-    if (intact_program_load_memory(b->bytes, b->len, &opt, &p, &e) != INTACT_OK)
+    void *bytes = memcpy(it_alloc_new(NULL, b->len), b->bytes, b->len);
+    if (intact_program_load_memory(bytes, b->len, opt, &p, &e) != INTACT_OK)
         fail_msg("load: %s: %s", e.where, e.message);
+    memset(bytes, 0xff, b->len);
+    it_alloc_free(NULL, bytes, b->len);
     return p;
+}
+
+intact_program *load_blob(const blob *b, intact_cpu cpu, const intact_alloc *a)
+{
+    return load(b, &(intact_load_options){ .alloc = a, .cpu = cpu, .threads = 2 });
+}
+
+intact_program *load_as(const blob *b, intact_cpu cpu, int separate)
+{
+    return load(b, &(intact_load_options){ .cpu = cpu, .threads = 2, .separate = separate });
+}
+
+static intact_session *session(const intact_program *p, uint32_t batch, uint32_t threads)
+{
+    intact_session *s;
+    intact_error e = { 0 };
+    if (intact_session_new(p, &(intact_session_options){ .batch = batch, .threads = threads }, &s, &e) != INTACT_OK)
+        fail_msg("session: %s: %s", e.where, e.message);
+    return s;
+}
+
+enum { PORTS_MAX = 4 };
+typedef struct outputs { void *data[PORTS_MAX]; size_t bytes[PORTS_MAX]; uint32_t len; } outputs;
+
+/* Of a program with one input, on the same random codes every time. */
+static outputs run_all(const intact_program *p, uint32_t batch, uint32_t threads)
+{
+    intact_program_info info;
+    intact_port port;
+    it_rng r;
+    intact_program_get_info(p, &info);
+    outputs o = { .len = info.outputs_len };
+    assert_true(o.len <= PORTS_MAX && info.inputs_len == 1);
+    for (uint32_t k = 0; k < o.len; k++) {
+        assert_int_equal(intact_program_output(p, k, &port), INTACT_OK);
+        o.bytes[k] = port.bytes * batch;
+        o.data[k] = calloc(o.bytes[k], 1);
+    }
+    assert_int_equal(intact_program_input(p, 0, &port), INTACT_OK);
+    void *x = malloc(port.bytes * batch);
+    it_rng_seed(&r, 5);
+    random_codes(&r, port.type, x, port.bytes * batch / intact_type_bytes(port.type));
+    intact_session *s = session(p, batch, threads);
+    for (int again = 0; again < 2; again++)
+        assert_int_equal(intact_session_run(s, (const void *const[]){ x }, 1, o.data, o.len, NULL), INTACT_OK);
+    free(x);
+    intact_session_free(s);
+    return o;
+}
+
+void expect_same_outputs(const char *what, const intact_program *have, const intact_program *want)
+{
+    intact_program_info info;
+    intact_program_get_info(have, &info);
+    for (uint32_t batch = 1; batch <= 3; batch++)
+        for (uint32_t threads = 1; threads <= 3; threads++) {
+            outputs a = run_all(have, batch, threads), b = run_all(want, batch, threads);
+            assert_int_equal(a.len, b.len);
+            for (uint32_t k = 0; k < a.len; k++) {
+                if (a.bytes[k] != b.bytes[k] || memcmp(a.data[k], b.data[k], a.bytes[k]) != 0)
+                    fail_msg("%s at %s: output %u of batch %u with %u threads differs", what, intact_cpu_name(info.cpu), k, batch, threads);
+                free(a.data[k]);
+                free(b.data[k]);
+            }
+        }
 }
 
 static void expect_at(const intact_program *p, uint32_t batch, uint32_t threads, const void *const *inputs, const void *want,
                       size_t want_bytes)
 {
-    intact_session *s;
-    intact_error e = { 0 };
-    intact_session_options opt = { .batch = batch, .threads = threads };
-    if (intact_session_new(p, &opt, &s, &e) != INTACT_OK)
-        fail_msg("session: %s: %s", e.where, e.message);
+    intact_session *s = session(p, batch, threads);
+    intact_error e;
     intact_program_info info;
     intact_program_get_info(p, &info);
     void *got = it_alloc_new(NULL, want_bytes);
@@ -285,7 +432,7 @@ void expect_output(const it_prog *p, uint32_t batch, const void *const *inputs, 
 {
     blob b = blob_of(p);
     for (int cpu = INTACT_CPU_SCALAR; cpu < INTACT_CPU_COUNT; cpu++) {
-        if (!intact_cpu_has((intact_cpu)cpu) || !it_kern_of((intact_cpu)cpu))
+        if (!has_level(cpu))
             continue;
         intact_program *g = load_blob(&b, (intact_cpu)cpu, NULL);
         intact_port port;

@@ -24,6 +24,24 @@ void net_ports(it_prog *p, const uint32_t *in, uint32_t in_len, const uint32_t *
 typedef struct net_mac { uint32_t weight, bias, mult, shift; } net_mac;
 net_mac net_random_mac(it_prog *p, it_rng *r, intact_type x, intact_type y, uint32_t out_c, uint64_t per_out, bool depthwise, bool acc64);
 
+/* Codes, one a byte, (rows, per), packed with `bits` each. table: of 2^bits values, tables of them: 1, or one a row. */
+uint32_t net_packed(it_prog *p, const uint8_t *codes, uint32_t rows, uint64_t per, uint32_t bits, const int8_t *table, uint32_t tables);
+
+/* A program of one conv, dwconv or dense layer. */
+typedef struct net_shape {
+    const it_instr *kind;
+    uint32_t n, h, w, c, o, group, k, stride, pad; /* n: the batch; dense: h, w and k are 1, or h 0 for an input of rank 2 */
+    bool acc64;
+    intact_type x, y;
+} net_shape;
+uint32_t net_shape_out(const net_shape *s, uint32_t in); /* rows or columns */
+uint64_t net_shape_per(const net_shape *s);              /* weights of an output channel */
+/* args: all but the geometry. */
+void net_layer(it_prog *p, const net_shape *s, int32_t zero_x, int32_t zero_y, it_conv_args args);
+
+/* The definition: floor((v * m + 2^(s-1)) / 2^s) + zero, clamped, in 128 bits. */
+int32_t requant_exact(__int128 v, int32_t m, int32_t s, int32_t zero, int32_t lo, int32_t hi);
+
 /* pixels -> conv -> dwconv -> maxpool -> conv -> add -> avgpool -> dense -> softmax: most kinds in a small net; s16 scores out. */
 void net_small(it_prog *p, uint64_t seed);
 enum { NET_SMALL_IN = 12 * 12 * 3, NET_SMALL_OUT = 10 };
@@ -42,13 +60,23 @@ blob blob_of(const it_prog *p); /* it_itm_write_memory */
 void blob_free(blob *b);
 /* Puts the right checksums and total size back after somebody changed the bytes. */
 void blob_seal(uint8_t *bytes, size_t len);
+uint8_t *blob_instrs(const blob *b, uint64_t *bytes); /* the section of instructions */
+void put_word(uint8_t *at, uint32_t v);
+/* Seals and loads it: that status, and the word in the message. */
+void expect_load(const blob *b, intact_status want, const char *word);
+/* The same of it_prog_check; releases p. */
+void expect_checked(it_prog *p, intact_status want, const char *word);
 
 /* ---- running ---- */
 
 /* Writes p to memory, loads it at every level that this machine has, runs it with 1 and 2 threads on the batch, and compares output 0
 ** with want (batch included). */
 void expect_output(const it_prog *p, uint32_t batch, const void *const *inputs, const void *want, size_t want_bytes);
+bool has_level(int cpu); /* this machine and this build */
 intact_program *load_blob(const blob *b, intact_cpu cpu, const intact_alloc *a);
+intact_program *load_as(const blob *b, intact_cpu cpu, int separate); /* separate: as in intact_load_options */
+/* Both give the same outputs on random input, at batches and thread counts up to 3. */
+void expect_same_outputs(const char *what, const intact_program *have, const intact_program *want);
 
 /* ---- an allocator that fails at the n-th call and knows what is alive ---- */
 

@@ -10,18 +10,11 @@
 #include "format/format.h"
 #include "run/itm.h"
 
-typedef struct shape {
-    const it_instr *kind;
-    uint32_t n, h, w, c, o, group, k, stride, pad;
-    bool acc64;
-    intact_type x, y;
-} shape;
-
 /* Where whole weights come from. POWERS: 0 and +-2^k up to 128, of which only +128 is no byte. */
 typedef enum weights { BYTES, POWERS, WIDE } weights;
 
 typedef struct layer {
-    shape s;
+    net_shape s;
     uint32_t oh, ow, per;
     int32_t zx, zy, *whole, *bias, *mult, *shift; /* whole: (O, per) */
     int8_t *bytes, *split;                        /* canonical; split: with the fixes they are whole */
@@ -30,21 +23,11 @@ typedef struct layer {
     void *in, *want;
 } layer;
 
-static bool depthwise(const shape *s) { return s->kind == &it_instr_dwconv; }
-
-/* The definition: floor((v * m + 2^(s-1)) / 2^s) + zero, clamped, in 128 bits. */
-static int32_t requant(__int128 v, int32_t m, int32_t s, int32_t zero, int32_t lo, int32_t hi)
-{
-    __int128 n = v * m + ((__int128)1 << (s - 1)), d = (__int128)1 << s, q = n / d;
-    if (n % d < 0)
-        q--;
-    q += zero;
-    return q < lo ? lo : q > hi ? hi : (int32_t)q;
-}
+static bool depthwise(const net_shape *s) { return s->kind == &it_instr_dwconv; }
 
 static int64_t sum_at(const layer *l, uint32_t n, uint32_t oh, uint32_t ow, uint32_t o)
 {
-    const shape *s = &l->s;
+    const net_shape *s = &l->s;
     const uint32_t per = depthwise(s) ? 1 : s->c / s->group, first = depthwise(s) ? o : o / (s->o / s->group) * per;
     int64_t sum = l->bias[o];
     for (uint32_t k = 0; k < l->per; k++) {
@@ -68,7 +51,7 @@ static int32_t draw_weight(weights kind, it_rng *r)
 /* Bytes nearest to whole and the rest; where whole is a byte, sometimes any two that add up to it. */
 static void split_weights(layer *l, weights kind, it_rng *r)
 {
-    const shape *s = &l->s;
+    const net_shape *s = &l->s;
     for (uint32_t o = 0; o < s->o; o++)
         for (uint32_t k = 0; k < l->per; k++) {
             const uint32_t at = depthwise(s) ? k * s->o + o : o * l->per + k;
@@ -84,13 +67,9 @@ static void split_weights(layer *l, weights kind, it_rng *r)
         }
 }
 
-static layer layer_new(const shape *s, weights kind, it_rng *r)
+static layer layer_new(const net_shape *s, weights kind, it_rng *r)
 {
-    const bool dense = s->kind == &it_instr_dense;
-    layer l = { .s = *s };
-    l.oh = dense ? 1 : (s->h + 2 * s->pad - s->k) / s->stride + 1;
-    l.ow = dense ? 1 : (s->w + 2 * s->pad - s->k) / s->stride + 1;
-    l.per = s->k * s->k * (depthwise(s) ? 1 : s->c / s->group);
+    layer l = { .s = *s, .oh = net_shape_out(s, s->h), .ow = net_shape_out(s, s->w), .per = (uint32_t)net_shape_per(s) };
     l.zx = s->x == INTACT_U8 ? random_between(r, 0, 255) : 0;
     l.zy = s->y == INTACT_U8 ? random_between(r, 0, 255) : 0;
     const size_t len = (size_t)s->o * l.per, in_len = (size_t)s->n * s->h * s->w * s->c, out_len = (size_t)s->n * l.oh * l.ow * s->o;
@@ -118,9 +97,9 @@ static layer layer_new(const shape *s, weights kind, it_rng *r)
         for (uint32_t o = 0; o < s->o; o++, at++) {
             const int64_t acc = sum_at(&l, i / (l.oh * l.ow), i / l.ow % l.oh, i % l.ow, o);
             if (s->y == INTACT_U8)
-                ((uint8_t *)l.want)[at] = (uint8_t)requant(acc, l.mult[o], l.shift[o], l.zy, 3, 250);
+                ((uint8_t *)l.want)[at] = (uint8_t)requant_exact(acc, l.mult[o], l.shift[o], l.zy, 3, 250);
             else
-                ((int16_t *)l.want)[at] = (int16_t)requant(acc, l.mult[o], l.shift[o], 0, -32767, 32767);
+                ((int16_t *)l.want)[at] = (int16_t)requant_exact(acc, l.mult[o], l.shift[o], 0, -32767, 32767);
         }
     return l;
 }
@@ -138,25 +117,18 @@ static void layer_free(layer *l)
 
 static void build(it_prog *p, const layer *l, const int8_t *w, bool fixes)
 {
-    const shape *s = &l->s;
-    const bool dense = s->kind == &it_instr_dense;
-    it_prog_init(p, NULL);
-    uint32_t x = NET_TENSOR(p, "x", s->x, l->zx, 1, s->h, s->w, s->c);
-    uint32_t y = dense ? NET_TENSOR(p, "y", s->y, l->zy, 1, s->o) : NET_TENSOR(p, "y", s->y, l->zy, 1, l->oh, l->ow, s->o);
+    const net_shape *s = &l->s;
     const bool u8 = s->y == INTACT_U8;
-    it_conv_args a = { .group = s->group, .kh = s->k, .kw = s->k, .stride_h = s->stride, .stride_w = s->stride, .dil_h = 1, .dil_w = 1,
-                       .pad_t = s->pad, .pad_l = s->pad, .pad_b = s->pad, .pad_r = s->pad,
-                       .weight = net_const(p, INTACT_S8, (uint64_t)s->o * l->per, w), .bias = net_const(p, INTACT_S32, s->o, l->bias),
+    it_prog_init(p, NULL);
+    it_conv_args a = { .weight = net_const(p, INTACT_S8, (uint64_t)s->o * l->per, w), .bias = net_const(p, INTACT_S32, s->o, l->bias),
                        .mult = net_const(p, INTACT_S32, s->o, l->mult), .shift = net_const(p, INTACT_S32, s->o, l->shift),
-                       .lo = u8 ? 3 : -32767, .hi = u8 ? 250 : 32767, .acc64 = s->acc64, IT_NO_LEVELS };
+                       .lo = u8 ? 3 : -32767, .hi = u8 ? 250 : 32767, IT_NO_LEVELS };
     if (fixes && l->fixes_len)
         a.fixes = net_const(p, INTACT_S32, (uint64_t)l->fixes_len * 3, l->fixes);
-    it_dense_args d = { a.weight, a.bias, a.mult, a.shift, a.lo, a.hi, a.acc64, a.thresholds, a.levels, a.fixes };
-    net_emit(p, s->kind, "layer", &x, 1, y, dense ? (void *)&d : (void *)&a);
-    net_ports(p, &x, 1, &y, 1);
+    net_layer(p, s, l->zx, l->zy, a);
 }
 
-static const shape shapes[] = {
+static const net_shape shapes[] = {
     { &it_instr_conv, 2, 9, 7, 13, 10, 1, 3, 2, 1, false, INTACT_U8, INTACT_U8 },
     { &it_instr_conv, 1, 6, 6, 12, 24, 4, 3, 1, 1, false, INTACT_U8, INTACT_S16 },
     { &it_instr_conv, 3, 5, 5, 64, 33, 1, 1, 1, 0, false, INTACT_U8, INTACT_U8 },
@@ -233,7 +205,7 @@ static void by_hand(void **state)
 
 /* ---- files ---- */
 
-static const shape small = { &it_instr_dense, 1, 1, 1, 5, 3, 1, 1, 1, 0, false, INTACT_U8, INTACT_U8 };
+static const net_shape small = { &it_instr_dense, 1, 1, 1, 5, 3, 1, 1, 1, 0, false, INTACT_U8, INTACT_U8 };
 
 static void small_build(it_prog *p, it_rng *r)
 {
@@ -243,26 +215,6 @@ static void small_build(it_prog *p, it_rng *r)
     l.fixes_len = 3;
     build(p, &l, l.split, true);
     layer_free(&l);
-}
-
-static uint8_t *instrs_of(const blob *b)
-{
-    uint64_t at;
-    memcpy(&at, (uint8_t *)b->bytes + IT_ITM_HEADER_BYTES + (IT_ITM_INSTRS - 1) * IT_ITM_ENTRY_BYTES + 8, 8);
-    return (uint8_t *)b->bytes + at;
-}
-
-static void put(uint8_t *at, uint32_t v) { memcpy(at, &v, 4); }
-
-static void expect_load(const blob *b, intact_status want, const char *word)
-{
-    intact_program *p = NULL;
-    intact_error e = { 0 };
-    blob_seal(b->bytes, b->len);
-    intact_status st = intact_program_load_memory(b->bytes, b->len, NULL, &p, &e);
-    if (st != want || (st != INTACT_OK && !strstr(e.message, word)))
-        fail_msg("status %d (%s: %s), not %d with \"%s\"", (int)st, e.where, e.message, (int)want, word);
-    intact_program_free(p);
 }
 
 /* Three optional arguments of which two are not there; what was read is written as it was. */
@@ -275,7 +227,8 @@ static void in_files(void **state)
     it_prog p, back;
     small_build(&p, &r);
     blob b = blob_of(&p);
-    uint8_t *i = instrs_of(&b);
+    uint64_t section;
+    uint8_t *i = blob_instrs(&b, &section);
     uint32_t words[4];
     memcpy(words, i + 4, 4);
     memcpy(words + 1, i + HEAD + 4 * ARGS, 12);
@@ -287,12 +240,12 @@ static void in_files(void **state)
     assert_memory_equal(again.bytes, b.bytes, b.len);
     blob_free(&again);
     it_prog_release(&back);
-    put(i + HEAD + 4 * (ARGS + 2), IT_NO_CONST);
+    put_word(i + HEAD + 4 * (ARGS + 2), IT_NO_CONST);
     expect_load(&b, INTACT_E_FORMAT, "the last of 3 optional arguments is not there");
-    put(i + HEAD + 4 * (ARGS + 2), words[3]);
-    put(i + HEAD + 4 * ARGS, words[3]);
+    put_word(i + HEAD + 4 * (ARGS + 2), words[3]);
+    put_word(i + HEAD + 4 * ARGS, words[3]);
     expect_load(&b, INTACT_E_SHAPE, "with thresholds there are no mult");
-    put(i + HEAD + 4 * ARGS, IT_NO_CONST);
+    put_word(i + HEAD + 4 * ARGS, IT_NO_CONST);
     expect_load(&b, INTACT_OK, "");
     blob_free(&b);
     it_prog_release(&p);
@@ -302,7 +255,6 @@ static void in_files(void **state)
 #define REFUSE(status, word, ...) \
     do { \
         it_prog p; \
-        intact_error e = { 0 }; \
         small_build(&p, &r); \
         assert_int_equal(it_prog_check(&p, NULL), INTACT_OK); \
         it_dense_args *d = p.instrs.items[0].args; \
@@ -311,10 +263,7 @@ static void in_files(void **state)
         memcpy(f, c->data, sizeof f); \
         c->data = f; \
         __VA_ARGS__; \
-        intact_status st = it_prog_check(&p, &e); \
-        if (st != (status) || !strstr(e.message, (word))) \
-            fail_msg("status %d (%s: %s), not %d with \"%s\"", (int)st, e.where, e.message, (int)(status), (word)); \
-        it_prog_release(&p); \
+        expect_checked(&p, (status), (word)); \
     } while (0)
 
 static void wrong_lists(void **state)

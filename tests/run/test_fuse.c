@@ -74,65 +74,6 @@ static uint32_t add(net *n, const char *name, uint32_t a, uint32_t b)
 
 /* ---- both ways at every level ---- */
 
-static intact_program *load_as(const blob *b, intact_cpu cpu, int separate)
-{
-    intact_program *p;
-    intact_error e = { 0 };
-    intact_load_options opt = { .cpu = cpu, .threads = 2, .separate = separate };
-    if (intact_program_load_memory(b->bytes, b->len, &opt, &p, &e) != INTACT_OK)
-        fail_msg("load: %s: %s", e.where, e.message);
-    return p;
-}
-
-typedef struct outputs { uint8_t *data[PORTS]; size_t bytes[PORTS]; uint32_t len; } outputs;
-
-static outputs run_all(const intact_program *p, uint32_t batch, uint32_t threads)
-{
-    intact_session *s;
-    intact_error e = { 0 };
-    intact_port in, port;
-    outputs o = { .len = p->prog.outputs_len };
-    if (intact_session_new(p, &(intact_session_options){ .batch = batch, .threads = threads }, &s, &e) != INTACT_OK)
-        fail_msg("session: %s: %s", e.where, e.message);
-    assert_true(o.len <= PORTS);
-    assert_int_equal(intact_program_input(p, 0, &in), INTACT_OK);
-    uint8_t *x = malloc(in.bytes * batch);
-    it_rng r;
-    it_rng_seed(&r, 5);
-    random_codes(&r, INTACT_U8, x, in.bytes * batch);
-    for (uint32_t k = 0; k < o.len; k++) {
-        assert_int_equal(intact_program_output(p, k, &port), INTACT_OK);
-        o.bytes[k] = port.bytes * batch;
-        o.data[k] = calloc(o.bytes[k], 1);
-    }
-    for (int again = 0; again < 2; again++)
-        assert_int_equal(intact_session_run(s, (const void *const[]){ x }, 1, (void *const *)o.data, o.len, &e), INTACT_OK);
-    free(x);
-    intact_session_free(s);
-    return o;
-}
-
-static void outputs_free(outputs *o)
-{
-    for (uint32_t k = 0; k < o->len; k++)
-        free(o->data[k]);
-}
-
-static void same_outputs(const char *what, const intact_program *fused, const intact_program *separate)
-{
-    intact_program_info info;
-    intact_program_get_info(fused, &info);
-    for (uint32_t batch = 1; batch <= 3; batch++)
-        for (uint32_t threads = 1; threads <= 3; threads++) {
-            outputs a = run_all(fused, batch, threads), b = run_all(separate, batch, threads);
-            for (uint32_t k = 0; k < a.len; k++)
-                if (memcmp(a.data[k], b.data[k], a.bytes[k]) != 0)
-                    fail_msg("%s at %s: output %u of batch %u with %u threads differs", what, intact_cpu_name(info.cpu), k, batch, threads);
-            outputs_free(&a);
-            outputs_free(&b);
-        }
-}
-
 /* steps: what is left at the plain C level, which can do everything in one pass; 0: anything. Other levels may leave more. */
 static void check_net(const char *what, net *n, const uint32_t *outs, uint32_t outs_len, uint32_t steps)
 {
@@ -140,14 +81,14 @@ static void check_net(const char *what, net *n, const uint32_t *outs, uint32_t o
     blob b = blob_of(&n->p);
     const uint32_t all = (uint32_t)n->p.instrs.len;
     for (int cpu = INTACT_CPU_SCALAR; cpu < INTACT_CPU_COUNT; cpu++) {
-        if (!intact_cpu_has((intact_cpu)cpu) || !it_kern_of((intact_cpu)cpu))
+        if (!has_level(cpu))
             continue;
         intact_program *fused = load_as(&b, (intact_cpu)cpu, 0), *separate = load_as(&b, (intact_cpu)cpu, 1);
         const uint32_t left = intact_program_steps(fused);
         assert_int_equal(intact_program_steps(separate), all);
         if (steps && (cpu == INTACT_CPU_SCALAR ? left != steps : left < steps || left > all))
             fail_msg("%s at %s: %u steps of %u are left, not %u", what, intact_cpu_name((intact_cpu)cpu), left, all, steps);
-        same_outputs(what, fused, separate);
+        expect_same_outputs(what, fused, separate);
         intact_program_free(fused);
         intact_program_free(separate);
     }

@@ -4,16 +4,6 @@
 
 #include <stdlib.h>
 
-/* The definition: floor((v * m + 2^(s-1)) / 2^s) + zero, clamped, in 128 bits. */
-static int32_t requant(__int128 v, int32_t m, int32_t s, int32_t zero, int32_t lo, int32_t hi)
-{
-    __int128 n = v * m + ((__int128)1 << (s - 1)), d = (__int128)1 << s, q = n / d;
-    if (n % d < 0)
-        q--;
-    q += zero;
-    return q < lo ? lo : q > hi ? hi : (int32_t)q;
-}
-
 typedef struct layer {
     uint32_t n, h, w, c, o, group, kh, kw, sh, sw, dh, dw, pt, pl, pb, pr;
     bool depthwise, dense, acc64;
@@ -50,7 +40,7 @@ static int32_t expected(const layer *l, const it_prog *p, const net_mac *k, int3
                 size_t wi = l->depthwise ? ((size_t)i * l->kw + j) * l->c + o : (((size_t)o * l->kh + i) * l->kw + j) * per + c;
                 acc += (int64_t)xv * w[wi];
             }
-    return requant(acc, m[o], s[o], zy, a->lo, a->hi);
+    return requant_exact(acc, m[o], s[o], zy, a->lo, a->hi);
 }
 
 static void check_layer(const layer *l, it_rng *r)
@@ -169,7 +159,7 @@ static void accumulators_are_proved(void **state)
         intact_error e;
         assert_int_equal(it_prog_check(&p, &e), over ? INTACT_E_FORMAT : INTACT_OK);
         if (!over) {
-            uint8_t *in = malloc(K), want = (uint8_t)requant(-INT64_C(2147483647), m, s, 200, 0, 255);
+            uint8_t *in = malloc(K), want = (uint8_t)requant_exact(-INT64_C(2147483647), m, s, 200, 0, 255);
             for (int k = 0; k < K; k++)
                 in[k] = 255;
             expect_output(&p, 1, (const void *const[]){ in }, &want, 1);

@@ -9,6 +9,7 @@
 
 #include "format/format.h"
 #include "run/itm.h"
+#include "run/machine.h"
 
 static blob small_blob(void)
 {
@@ -333,13 +334,87 @@ static void shuffled_words(void **state)
     blob_free(&b);
 }
 
+/* Whoever changes a file after it was loaded changes nothing. */
+static void file_is_not_needed(void **state)
+{
+    (void)state;
+    blob b = small_blob();
+    char path[] = "/tmp/intact-load-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_true(write(fd, b.bytes, b.len) == (ssize_t)b.len);
+    intact_program *g, *h;
+    assert_int_equal(intact_program_load(path, NULL, &g, NULL), INTACT_OK);
+    memset(b.bytes, 0xff, b.len);
+    assert_true(pwrite(fd, b.bytes, b.len, 0) == (ssize_t)b.len);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    close(fd);
+    remove(path);
+    blob_free(&b);
+    b = small_blob();
+    h = load_blob(&b, INTACT_CPU_AUTO, NULL);
+    expect_same_outputs("changed file", g, h);
+    intact_program_free(g);
+    intact_program_free(h);
+    blob_free(&b);
+}
+
+typedef enum crowd { DEAD, ALIVE, JOINED, CROWDS } crowd;
+
+/* n values of one input: of no use; needed until the end, by one long sum; needed by concats of as many as they take. */
+static blob crowd_blob(crowd kind, uint32_t n)
+{
+    enum { C = 8, PARTS = IT_INSTR_IN_MAX };
+    it_prog p;
+    it_prog_init(&p, NULL);
+    uint32_t x = NET_TENSOR(&p, "x", INTACT_U8, 0, 1, C), in[PARTS], len = 0, out = x;
+    const uint32_t first = (uint32_t)p.tensors.len, own = kind == ALIVE ? n / 2 : n - n / PARTS - 1;
+    for (uint32_t k = 0; k < own; k++) {
+        out = NET_TENSOR(&p, "v", INTACT_U8, 0, 1, C);
+        net_emit(&p, &it_instr_requantize, "v", &x, 1, out, &(it_requantize_args){ 1 << 30, 30, 0, 255 });
+    }
+    for (uint32_t k = own; kind == ALIVE && k-- > 1;) {
+        const uint32_t sum = NET_TENSOR(&p, "sum", INTACT_U8, 0, 1, C);
+        net_emit(&p, &it_instr_add, "sum", (uint32_t[]){ out, first + k - 1 }, 2, sum, &(it_add_args){ 1 << 29, 1 << 29, 30, 0, 255 });
+        out = sum;
+    }
+    for (uint32_t k = 0; kind == JOINED && k < own; k++) {
+        in[len++] = first + k;
+        if (len < PARTS && k + 1 < own)
+            continue;
+        out = NET_TENSOR(&p, "join", INTACT_U8, 0, 1, C * len);
+        net_emit(&p, &it_instr_concat, "join", in, len, out, &(it_concat_args){ 1 });
+        len = 0;
+    }
+    net_ports(&p, &x, 1, &out, 1);
+    blob b = blob_of(&p);
+    it_prog_release(&p);
+    return b;
+}
+
+/* Nothing that loading does may take the square of their number: then this would run into the time limit of tests. */
+static void many_instructions(void **state)
+{
+    enum { MANY = 65000 };
+    (void)state;
+    for (int kind = DEAD; kind < CROWDS; kind++) {
+        blob b = crowd_blob((crowd)kind, MANY);
+        for (int separate = 0; separate < 2; separate++) {
+            intact_program *p = load_as(&b, INTACT_CPU_AUTO, separate);
+            assert_in_range(p->info.peak_bytes, p->info.bound_bytes, SIZE_MAX);
+            intact_program_free(p);
+        }
+        blob_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),           cmocka_unit_test(writing_is_canonical), cmocka_unit_test(every_flip_is_noticed),
         cmocka_unit_test(every_cut_is_noticed), cmocka_unit_test(forged_words),         cmocka_unit_test(wrong_programs),
         cmocka_unit_test(wrong_sections),       cmocka_unit_test(unknown_code),         cmocka_unit_test(arguments),
-        cmocka_unit_test(shuffled_words),
+        cmocka_unit_test(shuffled_words),       cmocka_unit_test(file_is_not_needed),   cmocka_unit_test(many_instructions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

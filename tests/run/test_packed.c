@@ -6,18 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct shape {
-    const it_instr *kind;
-    uint32_t n, h, w, c, o, group, k, stride, pad;
-    bool acc64;
-    intact_type x, y;
-} shape;
-
 typedef struct packing { uint32_t bits; bool by_row; } packing;
 
 /* One program, built twice from the same numbers: with bytes, and packed. */
 typedef struct layer {
-    shape s;
+    net_shape s;
     packing pk;
     uint64_t rows, per, levels;
     int8_t *table;  /* by row or one */
@@ -27,12 +20,10 @@ typedef struct layer {
     int32_t zx, zy, lo, hi;
 } layer;
 
-static uint32_t out_len(const shape *s, uint32_t in) { return (in + 2 * s->pad - s->k) / s->stride + 1; }
-
-static layer layer_new(const shape *s, packing pk, it_rng *r)
+static layer layer_new(const net_shape *s, packing pk, it_rng *r)
 {
     bool dw = s->kind == &it_instr_dwconv, wide = s->x == INTACT_S16;
-    layer l = { .s = *s, .pk = pk, .rows = s->o, .per = (uint64_t)s->k * s->k * (dw ? 1 : s->c / s->group) };
+    layer l = { .s = *s, .pk = pk, .rows = s->o, .per = net_shape_per(s) };
     l.levels = UINT64_C(1) << pk.bits;
     uint64_t tables = (pk.by_row ? l.rows : 1) * l.levels;
     int32_t most = wide && !s->acc64 && l.per > 400 ? 128 * 400 / (int32_t)l.per : 127;
@@ -68,42 +59,17 @@ static void layer_free(layer *l)
     free(l->consts);
 }
 
-static uint32_t packed_const(it_prog *p, const layer *l)
-{
-    size_t row = (l->per * l->pk.bits + 7) / 8;
-    uint8_t *data = calloc(l->rows, row);
-    for (uint64_t o = 0; o < l->rows; o++)
-        for (uint64_t k = 0; k < l->per; k++)
-            for (uint32_t b = 0; b < l->pk.bits; b++) {
-                uint64_t bit = k * l->pk.bits + b;
-                data[o * row + bit / 8] |= (uint8_t)((l->codes[o * l->per + k] >> b & 1) << bit % 8);
-            }
-    uint32_t table = net_const(p, INTACT_S8, (l->pk.by_row ? l->rows : 1) * l->levels, l->table);
-    uint32_t id = net_const(p, INTACT_S8, l->rows * row, data);
-    it_pconst *c = &p->consts.items[id];
-    c->len = l->rows * l->per;
-    c->bits = l->pk.bits;
-    c->rows = (uint32_t)l->rows;
-    c->table = table;
-    free(data);
-    return id;
-}
-
 static void build(it_prog *p, const layer *l, bool packed)
 {
-    const shape *s = &l->s;
+    const net_shape *s = &l->s;
     it_prog_init(p, NULL);
-    uint32_t x = NET_TENSOR(p, "x", s->x, l->zx, 1, s->h, s->w, s->c);
-    uint32_t y = s->kind == &it_instr_dense ? NET_TENSOR(p, "y", s->y, l->zy, 1, s->o)
-                                            : NET_TENSOR(p, "y", s->y, l->zy, 1, out_len(s, s->h), out_len(s, s->w), s->o);
-    uint32_t weight = packed ? packed_const(p, l) : net_const(p, INTACT_S8, l->rows * l->per, l->bytes);
-    uint32_t bias = net_const(p, INTACT_S32, l->rows, l->consts), mult = net_const(p, INTACT_S32, l->rows, l->consts + l->rows);
-    uint32_t shift = net_const(p, INTACT_S32, l->rows, l->consts + 2 * l->rows);
-    it_dense_args d = { weight, bias, mult, shift, l->lo, l->hi, s->acc64, IT_NO_LEVELS };
-    it_conv_args a = { s->group, s->k, s->k, s->stride, s->stride, 1, 1, s->pad, s->pad, s->pad, s->pad, weight, bias, mult, shift, l->lo,
-                       l->hi, s->acc64, IT_NO_LEVELS };
-    net_emit(p, s->kind, "layer", &x, 1, y, s->kind == &it_instr_dense ? (void *)&d : (void *)&a);
-    net_ports(p, &x, 1, &y, 1);
+    it_conv_args a = { .lo = l->lo, .hi = l->hi, IT_NO_LEVELS };
+    a.weight = packed ? net_packed(p, l->codes, (uint32_t)l->rows, l->per, l->pk.bits, l->table, l->pk.by_row ? (uint32_t)l->rows : 1)
+                      : net_const(p, INTACT_S8, l->rows * l->per, l->bytes);
+    a.bias = net_const(p, INTACT_S32, l->rows, l->consts);
+    a.mult = net_const(p, INTACT_S32, l->rows, l->consts + l->rows);
+    a.shift = net_const(p, INTACT_S32, l->rows, l->consts + 2 * l->rows);
+    net_layer(p, s, l->zx, l->zy, a);
 }
 
 static void run_plain(const it_prog *p, uint32_t batch, const void *in, void *out)
@@ -118,14 +84,14 @@ static void run_plain(const it_prog *p, uint32_t batch, const void *in, void *ou
     blob_free(&b);
 }
 
-static void check_shape(const shape *s, packing pk, it_rng *r)
+static void check_shape(const net_shape *s, packing pk, it_rng *r)
 {
     layer l = layer_new(s, pk, r);
     it_prog bytes, packed;
     build(&bytes, &l, false);
     build(&packed, &l, true);
     size_t x_len = (size_t)s->n * s->h * s->w * s->c;
-    size_t y_len = (size_t)s->n * s->o * (s->kind == &it_instr_dense ? 1 : out_len(s, s->h) * out_len(s, s->w));
+    size_t y_len = (size_t)s->n * s->o * net_shape_out(s, s->h) * net_shape_out(s, s->w);
     void *in = malloc(x_len * 2), *want = malloc(y_len * 2);
     random_codes(r, s->x, in, x_len);
     run_plain(&bytes, s->n, in, want);
@@ -137,7 +103,7 @@ static void check_shape(const shape *s, packing pk, it_rng *r)
     layer_free(&l);
 }
 
-static const shape shapes[] = {
+static const net_shape shapes[] = {
     { &it_instr_conv, 2, 9, 7, 13, 10, 1, 3, 2, 1, false, INTACT_U8, INTACT_U8 },
     { &it_instr_conv, 1, 6, 6, 12, 24, 4, 3, 1, 1, false, INTACT_U8, INTACT_S16 },
     { &it_instr_conv, 3, 5, 5, 64, 33, 1, 1, 1, 0, false, INTACT_U8, INTACT_U8 },
@@ -164,7 +130,7 @@ static void packed_equals_bytes(void **state)
     for (size_t k = 0; k < IT_LEN(shapes); k++)
         for (uint32_t bits = 2; bits <= 4; bits++)
             for (int by_row = 0; by_row < 2; by_row++) {
-                shape s = shapes[k];
+                net_shape s = shapes[k];
                 if (s.kind == &it_instr_dense) /* x of any rank is a row */
                     s.c *= s.h * s.w, s.h = s.w = 1;
                 check_shape(&s, (packing){ bits, by_row != 0 }, &r);
@@ -173,16 +139,7 @@ static void packed_equals_bytes(void **state)
 
 /* ---- what a reader refuses ---- */
 
-static const shape small = { &it_instr_dense, 1, 1, 1, 5, 3, 1, 1, 1, 0, false, INTACT_U8, INTACT_U8 };
-
-static void expect_refused(it_prog *p, intact_status want, const char *word)
-{
-    intact_error e = { 0 };
-    intact_status st = it_prog_check(p, &e);
-    if (st != want || !strstr(e.message, word))
-        fail_msg("status %d (%s: %s), not %d with \"%s\"", (int)st, e.where, e.message, (int)want, word);
-    it_prog_release(p);
-}
+static const net_shape small = { &it_instr_dense, 1, 1, 1, 5, 3, 1, 1, 1, 0, false, INTACT_U8, INTACT_U8 };
 
 /* w: the packed constant, t: its table, as build() makes them. */
 #define REFUSE(by_row, status, word, ...) \
@@ -194,7 +151,7 @@ static void expect_refused(it_prog *p, intact_status want, const char *word)
         it_pconst *t = &p.consts.items[0], *w = &p.consts.items[1]; \
         (void)t, (void)w; \
         __VA_ARGS__; \
-        expect_refused(&p, (status), (word)); \
+        expect_checked(&p, (status), (word)); \
         layer_free(&l); \
     } while (0)
 
@@ -323,7 +280,7 @@ static void file_is_smaller(void **state)
     (void)state;
     it_rng r;
     it_rng_seed(&r, 10);
-    const shape s = { &it_instr_dense, 1, 1, 1, 1024, 100, 1, 1, 1, 0, false, INTACT_U8, INTACT_U8 };
+    const net_shape s = { &it_instr_dense, 1, 1, 1, 1024, 100, 1, 1, 1, 0, false, INTACT_U8, INTACT_U8 };
     for (uint32_t bits = 2; bits <= 4; bits++) {
         layer l = layer_new(&s, (packing){ bits, false }, &r);
         it_prog p;

@@ -52,20 +52,10 @@ static blob build(const graph *g, const uint32_t *order)
     return b;
 }
 
-static intact_program *load_as(const blob *b, int separate)
-{
-    intact_program *p;
-    intact_error e = { 0 };
-    const intact_load_options opt = { .cpu = INTACT_CPU_SCALAR, .separate = separate };
-    if (intact_program_load_memory(b->bytes, b->len, &opt, &p, &e) != INTACT_OK)
-        fail_msg("load: %s: %s", e.where, e.message);
-    return p;
-}
-
 static size_t peak_of(const graph *g, const uint32_t *order, int separate)
 {
     blob b = build(g, order);
-    intact_program *p = load_as(&b, separate);
+    intact_program *p = load_as(&b, INTACT_CPU_SCALAR, separate);
     const size_t peak = p->peak_bytes;
     intact_program_free(p);
     blob_free(&b);
@@ -147,7 +137,7 @@ static void branches_one_by_one(void **state)
     assert_int_equal(peak_of(&g, order, 1), 40 * row);
     assert_int_equal(peak_of(&g, order, 0), 32 * row);
     blob b = build(&g, order);
-    intact_program *p = load_as(&b, 0), *q = load_as(&b, 1);
+    intact_program *p = load_as(&b, INTACT_CPU_SCALAR, 0), *q = load_as(&b, INTACT_CPU_SCALAR, 1);
     assert_int_equal(p->info.bound_bytes, 32 * row);
     uint8_t x[2][2 * 4 * C], y[2][2 * 8 * C];
     it_rng r;
@@ -174,7 +164,7 @@ static void equal_orders_stay(void **state)
                       5, 4 };
     const uint32_t order[] = { 1, 0, 2, 3, 4 };
     blob b = build(&g, order);
-    intact_program *p = load_as(&b, 0), *q = load_as(&b, 1);
+    intact_program *p = load_as(&b, INTACT_CPU_SCALAR, 0), *q = load_as(&b, INTACT_CPU_SCALAR, 1);
     for (uint32_t k = 0; k < g.len; k++)
         assert_int_equal(p->prog.instrs.items[k].out[0], q->prog.instrs.items[k].out[0]);
     intact_program_free(p);
@@ -201,7 +191,7 @@ static void long_programs(void **state)
     net_emit(&p, &it_instr_concat, "join", ends, BRANCHES, y, &(it_concat_args){ 2 });
     net_ports(&p, &x, 1, &y, 1);
     blob b = blob_of(&p);
-    intact_program *q = load_as(&b, 0);
+    intact_program *q = load_as(&b, INTACT_CPU_SCALAR, 0);
     assert_true(q->peak_bytes <= (BRANCHES + 1) * C);
     intact_program_free(q);
     blob_free(&b);

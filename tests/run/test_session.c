@@ -67,7 +67,7 @@ static void run_allocates_nothing(void **state)
     blob b = net_blob(1);
     for (int cpu = INTACT_CPU_SCALAR; cpu < INTACT_CPU_COUNT; cpu++)
         for (uint32_t threads = 1; threads <= 3; threads++) {
-            if (!intact_cpu_has((intact_cpu)cpu) || !it_kern_of((intact_cpu)cpu))
+            if (!has_level(cpu))
                 continue;
             fail_at f = { .left = -1 };
             intact_alloc a = { fail_grow, &f };
@@ -98,7 +98,7 @@ static void golden_outputs(void **state)
     static const char *const golden = "fb2ffe2ffaf6b67ec7c3720a91ef151983b93a2f9e0d4f645554c2ffa2a460dd";
     (void)state;
     for (int cpu = INTACT_CPU_SCALAR; cpu < INTACT_CPU_COUNT; cpu++) {
-        if (!intact_cpu_has((intact_cpu)cpu) || !it_kern_of((intact_cpu)cpu))
+        if (!has_level(cpu))
             continue;
         it_sha256 h;
         it_sha256_init(&h);

@@ -132,33 +132,18 @@ static uint32_t weight_const(it_prog *p, const layer *l)
     const uint32_t bits = l->s.bits;
     if (bits == 8)
         return net_const(p, INTACT_S8, (uint64_t)l->s.o * l->per, l->w);
-    const size_t row = (l->per * bits + 7) / 8;
-    uint8_t *data = calloc(l->s.o, row);
-    for (uint32_t o = 0; o < l->s.o; o++)
-        for (uint32_t k = 0; k < l->per * bits; k++)
-            data[o * row + k / 8] |= (uint8_t)((l->codes[o * l->per + k / bits] >> k % bits & 1) << k % 8);
-    const uint32_t table = net_const(p, INTACT_S8, UINT64_C(1) << bits, l->table), id = net_const(p, INTACT_S8, l->s.o * row, data);
-    it_pconst *c = &p->consts.items[id];
-    c->len = (uint64_t)l->s.o * l->per;
-    c->bits = bits;
-    c->rows = l->s.o;
-    c->table = table;
-    free(data);
-    return id;
+    return net_packed(p, l->codes, l->s.o, l->per, bits, l->table, 1);
 }
 
 /* m and s: multipliers instead of thresholds, for codes lo..hi of zero point 0. */
 static void build(it_prog *p, const layer *l, const int32_t *m, const int32_t *shift, int32_t lo, int32_t hi)
 {
     const shape *s = &l->s;
-    const bool dense = s->kind == &it_instr_dense;
+    const net_shape ns = { s->kind, s->n, s->kind == &it_instr_dense ? 0 : s->h, s->w, s->c, s->o, s->group, s->k, s->stride, s->pad, false,
+                           s->x, INTACT_U8 };
     it_prog_init(p, NULL);
-    uint32_t x = dense ? NET_TENSOR(p, "x", s->x, l->zx, 1, s->c) : NET_TENSOR(p, "x", s->x, l->zx, 1, s->h, s->w, s->c);
-    uint32_t y = dense ? NET_TENSOR(p, "y", INTACT_U8, 0, 1, s->o) : NET_TENSOR(p, "y", INTACT_U8, 0, 1, l->oh, l->ow, s->o);
-    it_conv_args a = { .group = s->group, .kh = s->k, .kw = s->k, .stride_h = s->stride, .stride_w = s->stride, .dil_h = 1, .dil_w = 1,
-                       .pad_t = s->pad, .pad_l = s->pad, .pad_b = s->pad, .pad_r = s->pad, .weight = weight_const(p, l),
-                       .bias = net_const(p, INTACT_S32, s->o, l->bias), .mult = IT_NO_CONST, .shift = IT_NO_CONST, .lo = lo, .hi = hi,
-                       IT_NO_LEVELS };
+    it_conv_args a = { .weight = weight_const(p, l), .bias = net_const(p, INTACT_S32, s->o, l->bias), .mult = IT_NO_CONST,
+                       .shift = IT_NO_CONST, .lo = lo, .hi = hi, IT_NO_LEVELS };
     if (m) {
         a.mult = net_const(p, INTACT_S32, s->o, m);
         a.shift = net_const(p, INTACT_S32, s->o, shift);
@@ -166,9 +151,7 @@ static void build(it_prog *p, const layer *l, const int32_t *m, const int32_t *s
         a.thresholds = net_const(p, INTACT_S32, (uint64_t)s->o * (l->len - 1), l->thresholds);
         a.levels = net_const(p, INTACT_U8, l->len, l->levels);
     }
-    it_dense_args d = { a.weight, a.bias, a.mult, a.shift, lo, hi, 0, a.thresholds, a.levels, IT_NO_CONST };
-    net_emit(p, s->kind, "layer", &x, 1, y, dense ? (void *)&d : (void *)&a);
-    net_ports(p, &x, 1, &y, 1);
+    net_layer(p, &ns, l->zx, 0, a);
 }
 
 static uint8_t level_of(const int32_t *thresholds, const uint8_t *levels, uint32_t len, int32_t v)
@@ -211,19 +194,13 @@ static void layers_agree(void **state)
         }
 }
 
-static int32_t requant(int64_t v, int32_t m, int32_t s, int32_t hi)
-{
-    const int64_t q = (v * m + (INT64_C(1) << (s - 1))) >> s;
-    return q < 0 ? 0 : q > hi ? hi : (int32_t)q;
-}
-
 /* The least sum whose code is k or more. */
 static int32_t threshold_of(int32_t k, int32_t m, int32_t s, int32_t hi)
 {
     int64_t below = -(INT64_C(1) << 31), at = (INT64_C(1) << 31) - 1;
     while (below + 1 < at) {
         const int64_t mid = below + (at - below) / 2;
-        if (requant(mid, m, s, hi) >= k)
+        if (requant_exact(mid, m, s, 0, 0, hi) >= k)
             at = mid;
         else
             below = mid;
@@ -252,7 +229,7 @@ static void same_as_multipliers(void **state)
                 l.levels[t] = (uint8_t)t;
             uint8_t *want = malloc(outputs(&l));
             for (size_t i = 0; i < outputs(&l); i++)
-                want[i] = (uint8_t)requant(l.acc[i], m[i % o_len], s[i % o_len], (int32_t)len - 1);
+                want[i] = (uint8_t)requant_exact(l.acc[i], m[i % o_len], s[i % o_len], 0, 0, (int32_t)len - 1);
             for (int form = 0; form < 2; form++) {
                 it_prog p;
                 build(&p, &l, form ? m : NULL, s, 0, form ? (int32_t)len - 1 : 255);
@@ -382,28 +359,6 @@ static void small_build(it_prog *p, bool steps, it_rng *r)
 }
 
 /* The section of instructions, and its bytes. */
-static uint8_t *instrs_of(const blob *b, uint64_t *bytes)
-{
-    uint8_t *entry = (uint8_t *)b->bytes + IT_ITM_HEADER_BYTES + (IT_ITM_INSTRS - 1) * IT_ITM_ENTRY_BYTES;
-    uint64_t at;
-    memcpy(&at, entry + 8, 8);
-    memcpy(bytes, entry + 16, 8);
-    return (uint8_t *)b->bytes + at;
-}
-
-static void put(uint8_t *at, uint32_t v) { memcpy(at, &v, 4); }
-
-static void expect_load(const blob *b, intact_status want, const char *word)
-{
-    intact_program *p = NULL;
-    intact_error e = { 0 };
-    blob_seal(b->bytes, b->len);
-    intact_status st = intact_program_load_memory(b->bytes, b->len, NULL, &p, &e);
-    if (st != want || (st != INTACT_OK && !strstr(e.message, word)))
-        fail_msg("status %d (%s: %s), not %d with \"%s\"", (int)st, e.where, e.message, (int)want, word);
-    intact_program_free(p);
-}
-
 /* A layer without thresholds is stored as before there were any; with them its code says that two arguments more follow. */
 static void in_files(void **state)
 {
@@ -416,36 +371,27 @@ static void in_files(void **state)
         small_build(&p, steps != 0, &r);
         blob b = blob_of(&p);
         uint64_t bytes;
-        uint8_t *i = instrs_of(&b, &bytes);
+        uint8_t *i = blob_instrs(&b, &bytes);
         uint32_t code;
         memcpy(&code, i + 4, 4);
         assert_int_equal(bytes, HEAD + 4 * (ARGS + 2 * steps));
         assert_int_equal(code, 3 + (steps << 17));
         expect_load(&b, INTACT_OK, "");
-        put(i + 4, code + (4 << 16));
+        put_word(i + 4, code + (4 << 16));
         expect_load(&b, INTACT_E_UNSUPPORTED, "this version knows 3");
-        put(i + 4, code + 17);
+        put_word(i + 4, code + 17);
         expect_load(&b, INTACT_E_UNSUPPORTED, "code 20");
-        put(i + 4, code);
+        put_word(i + 4, code);
         if (steps) {
-            put(i + 4, 3 + (1 << 16));
+            put_word(i + 4, 3 + (1 << 16));
             expect_load(&b, INTACT_E_FORMAT, "follow the last record");
-            put(i + 4, code);
-            put(i + HEAD + 4 * 8, IT_NO_CONST);
+            put_word(i + 4, code);
+            put_word(i + HEAD + 4 * 8, IT_NO_CONST);
             expect_load(&b, INTACT_E_FORMAT, "the last of 2 optional arguments is not there");
         }
         blob_free(&b);
         it_prog_release(&p);
     }
-}
-
-static void expect_refused(it_prog *p, intact_status want, const char *word)
-{
-    intact_error e = { 0 };
-    intact_status st = it_prog_check(p, &e);
-    if (st != want || !strstr(e.message, word))
-        fail_msg("status %d (%s: %s), not %d with \"%s\"", (int)st, e.where, e.message, (int)want, word);
-    it_prog_release(p);
 }
 
 /* d: the arguments of a dense layer with five levels; t, l: its thresholds and levels. */
@@ -458,7 +404,7 @@ static void expect_refused(it_prog *p, intact_status want, const char *word)
         it_pconst *t = &p.consts.items[d->thresholds], *l = &p.consts.items[d->levels]; \
         (void)t, (void)l; \
         __VA_ARGS__; \
-        expect_refused(&p, (status), (word)); \
+        expect_checked(&p, (status), (word)); \
     } while (0)
 
 static void wrong_layers(void **state)
@@ -499,18 +445,18 @@ static void wrong_instructions(void **state)
     it_prog p;
     (void)state;
     build_steps(&p, INTACT_U8, 3, dims, 3, t, 3, levels);
-    expect_refused(&p, INTACT_E_FORMAT, "threshold 1 of channel 2 is 5, after 6");
+    expect_checked(&p, INTACT_E_FORMAT, "threshold 1 of channel 2 is 5, after 6");
     build_steps(&p, INTACT_U8, 3, dims, 2, t, 3, levels);
-    expect_refused(&p, INTACT_E_SHAPE, "thresholds is 4 x s32; 6 x s32");
+    expect_checked(&p, INTACT_E_SHAPE, "thresholds is 4 x s32; 6 x s32");
     build_steps(&p, INTACT_S16, 3, dims, 1, many, 17, levels);
-    expect_refused(&p, INTACT_E_SHAPE, "17 levels");
+    expect_checked(&p, INTACT_E_SHAPE, "17 levels");
     build_steps(&p, INTACT_U8, 3, dims, 1, t, 3, levels);
     p.tensors.items[1].type = INTACT_S16;
     p.tensors.items[1].zero_point = 0;
-    expect_refused(&p, INTACT_E_SHAPE, "y is s16; u8");
+    expect_checked(&p, INTACT_E_SHAPE, "y is s16; u8");
     build_steps(&p, INTACT_U8, 3, dims, 1, t, 3, levels);
     p.tensors.items[1].dims[1] = 3, p.tensors.items[1].dims[2] = 5;
-    expect_refused(&p, INTACT_E_SHAPE, "dimension 1");
+    expect_checked(&p, INTACT_E_SHAPE, "dimension 1");
 }
 
 int main(void)

@@ -71,6 +71,30 @@ static uint32_t maxpool(net *n, uint32_t x)
     return y;
 }
 
+/* Two by two pixels become one. */
+static uint32_t halve(net *n, uint32_t x)
+{
+    const it_ptensor t = *of(n, x);
+    uint32_t y = value(n, t.type, t.dims[1] / 2, t.dims[2] / 2, t.dims[3]);
+    net_emit(&n->p, &it_instr_maxpool, "halve", &x, 1, y, &(it_maxpool_args){ 2, 2, 2, 2, 1, 1, 0, 0, 0, 0, low(t.type), high(t.type) });
+    return y;
+}
+
+/* And one becomes two by two; square maps. */
+static uint32_t twice(net *n, uint32_t x)
+{
+    enum { MOST = 64 };
+    const it_ptensor t = *of(n, x);
+    int32_t from[MOST], none[MOST] = { 0 };
+    const uint32_t len = 2 * t.dims[1];
+    for (uint32_t k = 0; k < len; k++)
+        from[k] = (int32_t)(k / 2);
+    const uint32_t y = value(n, t.type, len, len, t.dims[3]), f = net_const(&n->p, INTACT_S32, len, from),
+                   z = net_const(&n->p, INTACT_S32, len, none);
+    net_emit(&n->p, &it_instr_resize, "twice", &x, 1, y, &(it_resize_args){ f, f, z, f, f, z });
+    return y;
+}
+
 static uint32_t requantize(net *n, uint32_t x)
 {
     uint32_t y = same_as(n, x);
@@ -138,64 +162,6 @@ static uint32_t reshape(net *n, uint32_t x, uint32_t h, uint32_t w, uint32_t c)
 
 /* ---- both ways at every level ---- */
 
-static intact_program *load_as(const blob *b, intact_cpu cpu, int separate)
-{
-    intact_program *p;
-    intact_error e = { 0 };
-    intact_load_options opt = { .cpu = cpu, .threads = 2, .separate = separate };
-    if (intact_program_load_memory(b->bytes, b->len, &opt, &p, &e) != INTACT_OK)
-        fail_msg("load: %s: %s", e.where, e.message);
-    return p;
-}
-
-/* All outputs one after another. */
-static uint8_t *run_all(const intact_program *p, uint32_t batch, uint32_t threads, size_t *bytes)
-{
-    intact_session *s;
-    intact_error e = { 0 };
-    intact_port port;
-    void *out[PORTS];
-    if (intact_session_new(p, &(intact_session_options){ .batch = batch, .threads = threads }, &s, &e) != INTACT_OK)
-        fail_msg("session: %s: %s", e.where, e.message);
-    assert_true(p->prog.outputs_len <= PORTS);
-    *bytes = 0;
-    for (uint32_t k = 0; k < p->prog.outputs_len; k++) {
-        assert_int_equal(intact_program_output(p, k, &port), INTACT_OK);
-        *bytes += it_round_up(port.bytes * batch, 64);
-    }
-    uint8_t *all = calloc(*bytes, 1);
-    size_t at = 0;
-    for (uint32_t k = 0; k < p->prog.outputs_len; k++) {
-        assert_int_equal(intact_program_output(p, k, &port), INTACT_OK);
-        out[k] = all + at;
-        at += it_round_up(port.bytes * batch, 64);
-    }
-    assert_int_equal(intact_program_input(p, 0, &port), INTACT_OK);
-    uint8_t *x = malloc(port.bytes * batch);
-    it_rng r;
-    it_rng_seed(&r, 5);
-    random_codes(&r, port.type, x, port.bytes * batch / intact_type_bytes(port.type));
-    for (int again = 0; again < 2; again++)
-        assert_int_equal(intact_session_run(s, (const void *const[]){ x }, 1, out, p->prog.outputs_len, &e), INTACT_OK);
-    free(x);
-    intact_session_free(s);
-    return all;
-}
-
-static void same_outputs(const char *what, uint64_t seed, const intact_program *p, const intact_program *separate)
-{
-    for (uint32_t batch = 1; batch <= 3; batch++)
-        for (uint32_t threads = 1; threads <= 3; threads++) {
-            size_t bytes, other;
-            uint8_t *have = run_all(p, batch, threads, &bytes), *want = run_all(separate, batch, 1, &other);
-            if (bytes != other || memcmp(have, want, bytes) != 0)
-                fail_msg("%s %llu at %s: batch %u with %u threads differs", what, (unsigned long long)seed,
-                         intact_cpu_name(p->info.cpu), batch, threads);
-            free(have);
-            free(want);
-        }
-}
-
 /* Instructions of a kind that move nothing. */
 static uint32_t idle(const intact_program *p, const it_instr *kind)
 {
@@ -213,17 +179,20 @@ static found check_net(const char *what, uint64_t seed, net *n, uint32_t x, cons
     net_ports(&n->p, &x, 1, outs, outs_len);
     blob b = blob_of(&n->p);
     found f = { 0 };
+    char name[64];
+    snprintf(name, sizeof name, "%s %llu", what, (unsigned long long)seed);
     intact_program *separate = load_as(&b, INTACT_CPU_SCALAR, 1);
     for (int cpu = INTACT_CPU_SCALAR; cpu < INTACT_CPU_COUNT; cpu++) {
-        if (!intact_cpu_has((intact_cpu)cpu) || !it_kern_of((intact_cpu)cpu))
+        if (!has_level(cpu))
             continue;
         intact_program *p = load_as(&b, (intact_cpu)cpu, 0);
-        same_outputs(what, seed, p, separate);
+        expect_same_outputs(name, p, separate);
         assert_int_equal(idle(separate, &it_instr_concat) + idle(separate, &it_instr_copy), 0);
         if (cpu == INTACT_CPU_SCALAR) /* its kernels honour every pitch */
             f = (found){ idle(p, &it_instr_concat), idle(p, &it_instr_copy), p->peak_bytes, separate->peak_bytes };
         const uint64_t bound = p->info.bound_bytes;
         assert_in_range(p->info.peak_bytes, bound, bound + bound / 4 + 64 * p->prog.tensors.len);
+        assert_in_range(p->info.peak_bytes, 0, separate->info.peak_bytes); /* views never cost memory */
         intact_program_free(p);
     }
     intact_program_free(separate);
@@ -269,7 +238,7 @@ static void split_and_join(void **state)
     (void)state;
     net n;
     net_open(&n, 3);
-    uint32_t x = value(&n, INTACT_U8, 6, 6, 10), y = conv(&n, x, 32, 1);
+    uint32_t x = value(&n, INTACT_U8, 6, 6, 10), y = conv(&n, conv(&n, x, 60, 1), 32, 1); /* 60: here is the peak */
     for (int k = 0; k < 2; k++) {
         uint32_t a = slice(&n, y, 3, 0, 16), b = slice(&n, y, 3, 16, 16);
         y = JOIN(&n, 3, conv(&n, a, 16, 3), requantize(&n, dwconv(&n, conv(&n, b, 16, 1))));
@@ -307,6 +276,58 @@ static void runs(void **state)
     found f = check_net("runs", 0, &n, x, &out, 1);
     assert_int_equal(f.concats, 2);
     assert_int_equal(f.copies, 3);
+}
+
+/* ---- small tensors that would keep large ones alive ---- */
+
+enum { SIDE = 16, PIXELS = SIDE * SIDE };
+
+/* What a network needs in its middle: two values of 64 channels; one of 4 lives through it. */
+static uint32_t middle(net *n, uint32_t x) { return conv(n, conv(n, conv(n, x, 64, 3), 64, 3), 4, 1); }
+
+static void early_part(void **state)
+{
+    (void)state;
+    net n;
+    net_open(&n, 8);
+    uint32_t x = value(&n, INTACT_U8, SIDE, SIDE, 3), a = conv(&n, x, 4, 3), b = conv(&n, middle(&n, a), 64, 3);
+    uint32_t y = conv(&n, JOIN(&n, 3, a, b), 2, 1);
+    found f = check_net("early part", 0, &n, x, &y, 1);
+    assert_int_equal(f.peak, (64 + 4 + 64) * PIXELS);
+    assert_true(f.peak < f.separate); /* b still lies in what is joined */
+}
+
+static void long_slice(void **state)
+{
+    (void)state;
+    net n;
+    net_open(&n, 9);
+    uint32_t x = value(&n, INTACT_U8, SIDE, SIDE, 3), a = slice(&n, conv(&n, x, 64, 3), 3, 0, 4);
+    uint32_t y = conv(&n, JOIN(&n, 3, a, middle(&n, a)), 2, 1);
+    found f = check_net("long slice", 0, &n, x, &y, 1);
+    assert_int_equal(f.peak, (64 + 4 + 64) * PIXELS);
+}
+
+/* Skip connections of 4 channels, of 8 and of all. */
+static void skips(void **state)
+{
+    enum { DEPTH = 3 };
+    (void)state;
+    for (uint32_t keep = 4; keep <= 16; keep *= 2) {
+        net n;
+        net_open(&n, 10 + keep);
+        uint32_t x = value(&n, INTACT_U8, SIDE, SIDE, 3), y = x, skip[DEPTH], c = 16;
+        for (uint32_t d = 0; d < DEPTH; d++, c *= 2) {
+            y = conv(&n, conv(&n, y, c, 3), c, 3);
+            skip[d] = keep == 16 ? y : conv(&n, y, keep, 1);
+            y = halve(&n, y);
+        }
+        y = conv(&n, y, c, 3);
+        for (uint32_t d = DEPTH; d-- > 0; c /= 2)
+            y = conv(&n, JOIN(&n, 3, skip[d], twice(&n, y)), c / 2, 3);
+        y = conv(&n, y, 2, 1);
+        check_net("skips", keep, &n, x, &y, 1);
+    }
 }
 
 /* ---- anything ---- */
@@ -463,6 +484,9 @@ int main(void)
         cmocka_unit_test(split_and_join),
         cmocka_unit_test(parts_of_an_output),
         cmocka_unit_test(runs),
+        cmocka_unit_test(early_part),
+        cmocka_unit_test(long_slice),
+        cmocka_unit_test(skips),
         cmocka_unit_test(random_graphs),
         cmocka_unit_test(probes),
         cmocka_unit_test(no_memory),

@@ -19,7 +19,7 @@ typedef struct it_conv_geom {
     int32_t in_zero; /* what padding reads */
     uint32_t in_pitch, out_pitch; /* elements from a pixel of x, of y, to the next (others' lie between); 0: in_c, out_c */
     uint32_t other_pitch;         /* the same of it_conv_io.other; 0: out_c */
-    const it_fix *fixes;          /* ascending by out, then by tap, none twice; outlive the packed layer */
+    const it_fix *fixes;          /* ascending by out, then by tap, none twice; outlive the packed layer and never change */
     uint32_t fixes_len;
 } it_conv_geom;
 
@@ -121,10 +121,6 @@ typedef void it_fn_mul_u8(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t
 /* Every row of n elements of a times the one of b; y may be a. */
 typedef void it_fn_mul_rows_u8(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t rows, size_t n, const it_mul_consts *k);
 typedef void it_fn_lut_u8(const uint8_t *x, uint8_t *y, size_t n, const uint8_t table[256]);
-/* y[i] = max(y[i], x[i]) */
-typedef void it_fn_max_u8(const uint8_t *x, uint8_t *y, size_t n);
-/* acc[i] += x[i] */
-typedef void it_fn_sum_u8(const uint8_t *x, int32_t *acc, size_t n);
 /* acc[i] += sum over rows of x[row * pitch + i]; at most 2^23 rows */
 typedef void it_fn_sum_rows_u8(const uint8_t *x, size_t pitch, size_t rows, int32_t *acc, size_t n);
 /* y[o * n + i] = max over k < taps of x[o * step + k * tap_step + i] */
@@ -151,15 +147,21 @@ typedef void it_fn_threshold_s16(const int16_t *x, uint8_t *y, size_t rows, size
 ** turns times what a turn of this version has. */
 typedef uint64_t it_fn_peak_u8(uint32_t turns);
 
+/* What a version of a kernel is: it_version_<kernel>. */
+#define KERN(name, type) typedef type it_version_##name;
+#include "run/kern/kern_list.h"
+#undef KERN
+
 typedef struct it_kern {
     intact_cpu cpu;
-    const struct it_kern *parent; /* the table that this one inherits from; NULL for scalar */
-#define KERN(name, type) type *name;
+#define KERN(name, type) it_version_##name *name;
 #include "run/kern/kern_list.h"
 #undef KERN
 } it_kern;
 
 /* The table of a level, NULL when this build does not have it (an x86 build has no neon). */
 const it_kern *it_kern_of(intact_cpu cpu);
+/* The table that a level's inherits from; NULL for scalar. */
+const it_kern *it_kern_parent(const it_kern *kern);
 
 #endif

@@ -1,43 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kern_level.h: the names of all versions, from the levels' own lists. A version of kernel K at level L is it_kern_K_L, in ref/ or
-** <arch>/; it takes effect by its line in <arch>/<level>_list.h (the same form as kern_list.h). */
+/* kern_level.h: the names of all versions and tables. A version of kernel K at level L is it_kern_K_L, in ref/ or <folder>/; it takes
+** effect by its line in <folder>/<level>_list.h. A name here does not say that there is such a version. */
 #ifndef IT_KERN_LEVEL_H
 #define IT_KERN_LEVEL_H
 
+#include "base/cpu_list.h"
 #include "run/kern/kern.h"
 
-#if defined(__x86_64__) && !defined(INTACT_SCALAR)
-#define IT_KERN_X86 1
-#elif defined(__aarch64__) && !defined(__AARCH64EB__) && !defined(INTACT_SCALAR)
-#define IT_KERN_ARM 1
-#endif
-
-#define KERN(name, type) extern type it_kern_##name##_ref;
+#define KERN_VERSION(kernel, id, level, ...) extern it_version_##kernel it_kern_##kernel##_##level;
+#define KERN(name, type) extern it_version_##name it_kern_##name##_ref; IT_CPU_LEVELS(KERN_VERSION, name)
 #include "run/kern/kern_list.h"
 #undef KERN
+#undef KERN_VERSION
 
-#ifdef IT_KERN_X86
-#define KERN(name, type) extern type it_kern_##name##_avx2;
-#include "run/kern/x86/avx2_list.h"
-#undef KERN
-#define KERN(name, type) extern type it_kern_##name##_avxvnni;
-#include "run/kern/x86/avxvnni_list.h"
-#undef KERN
-#define KERN(name, type) extern type it_kern_##name##_avx512vnni;
-#include "run/kern/x86/avx512vnni_list.h"
-#undef KERN
-#define KERN(name, type) extern type it_kern_##name##_avx512vbmi;
-#include "run/kern/x86/avx512vbmi_list.h"
-#undef KERN
-#endif
-
-#ifdef IT_KERN_ARM
-#define KERN(name, type) extern type it_kern_##name##_neon;
-#include "run/kern/arm/neon_list.h"
-#undef KERN
-#define KERN(name, type) extern type it_kern_##name##_neondot;
-#include "run/kern/arm/neondot_list.h"
-#undef KERN
-#endif
+#define KERN_TABLE(with, id, level, ...) extern const it_kern it_kern_level_##level;
+IT_CPU_LEVELS(KERN_TABLE, )
+#undef KERN_TABLE
 
 #endif

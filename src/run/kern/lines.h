@@ -14,6 +14,19 @@ struct it_lines { /* by b; words as low and high bytes */
     uint8_t tail[256], shift[256]; /* shift: 2 to 7 */
 };
 
+/* The lines of n columns, in six tables `pitch` apart, in the order of the members of it_lines. */
+static inline void it_lines_gather(const it_lines *l, const uint8_t *b, size_t n, size_t pitch, uint8_t *tables)
+{
+    for (size_t i = 0; i < n; i++) {
+        tables[i] = l->factor_low[b[i]];
+        tables[pitch + i] = l->factor_high[b[i]];
+        tables[2 * pitch + i] = l->offset_low[b[i]];
+        tables[3 * pitch + i] = l->offset_high[b[i]];
+        tables[4 * pitch + i] = l->tail[b[i]];
+        tables[5 * pitch + i] = l->shift[b[i]];
+    }
+}
+
 /* Finds the line of each b, proved on every a. False: one b has none. Takes a few ten microseconds. */
 bool it_lines_find(const it_mul_consts *k, it_lines *lines);
 

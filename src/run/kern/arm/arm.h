@@ -10,7 +10,7 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#include "run/kern/kern_level.h"
+#include "run/kern/conv.h"
 
 typedef enum epi_mode { EPI_HIGH, EPI_FULL, EPI_LEVELS /* thresholds instead */ } epi_mode;
 

@@ -29,8 +29,7 @@ static tile_fn *const tiles[3][TILE_PX_MAX + 1] = {
 
 static const tile_level level = { .lanes = 8, .lane_bytes = 2, .granule = 1, .x_bytes = 2, .vec_max = 2, .px_max = { 0, 8, 6 },
                                   .tiles = tiles };
-TILE_KERN(u8, level)
+CONV_DENSE_FUNCTIONS(u8, tile, level)
 
-const it_kern_conv it_kern_conv_u8_neon = { "conv_u8_neon_6x16", u8_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes, u8_run };
-const it_kern_conv it_kern_dense_u8_neon = { "dense_u8_neon_6x16", u8_dense_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,
-                                             u8_run };
+const it_kern_conv it_kern_conv_u8_neon = CONV_VERSION("conv_u8_neon_6x16", u8_can, u8);
+const it_kern_conv it_kern_dense_u8_neon = CONV_VERSION("dense_u8_neon_6x16", u8_dense_can, u8);

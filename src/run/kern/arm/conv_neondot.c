@@ -39,9 +39,7 @@ static tile_fn *const tiles[5][TILE_PX_MAX + 1] = {
 
 static const tile_level level = { .lanes = 4, .lane_bytes = 4, .granule = 4, .x_bytes = 1, .vec_max = 4, .px_max = { 0, 8, 8, 6, 6 },
                                   .tiles = tiles };
-TILE_KERN(u8, level)
+CONV_DENSE_FUNCTIONS(u8, tile, level)
 
-const it_kern_conv it_kern_conv_u8_neondot = { "conv_u8_neondot_6x16", u8_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,
-                                               u8_run };
-const it_kern_conv it_kern_dense_u8_neondot = { "dense_u8_neondot_6x16", u8_dense_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes,
-                                                u8_run };
+const it_kern_conv it_kern_conv_u8_neondot = CONV_VERSION("conv_u8_neondot_6x16", u8_can, u8);
+const it_kern_conv it_kern_dense_u8_neondot = CONV_VERSION("dense_u8_neondot_6x16", u8_dense_can, u8);

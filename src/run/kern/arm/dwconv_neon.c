@@ -225,21 +225,19 @@ static void fill(int16_t *dst, int32_t zero, size_t n)
 /* Input row ih of a sample, channels [c, c + n), padding in place. What lies right of the last kernel is padding too. */
 static void enter_row(const dw_plan *p, const it_conv_geom *g, const uint8_t *x, int64_t ih, size_t c, size_t n, int16_t *dst)
 {
-    size_t left = g->pad_l < p->columns ? g->pad_l : p->columns, px = p->px_bytes / 2;
-    size_t mid = p->columns - left < g->in_w ? p->columns - left : g->in_w;
-    if (ih < 0 || ih >= g->in_h) {
-        fill(dst, g->in_zero, p->columns * px);
-        return;
+    const row_cut k = row_cut_of(g, p->columns, ih);
+    const size_t pitch = it_conv_in_pitch(g), px = p->px_bytes / 2;
+    fill(dst, g->in_zero, k.left * px);
+    dst += k.left * px;
+    if (k.mid > 0) {
+        const uint8_t *src = x + (size_t)ih * g->in_w * pitch + c;
+        if (n == px && n == pitch)
+            widen(dst, src, k.mid * px);
+        else
+            for (size_t i = 0; i < k.mid; i++) /* missing channels stay what they are: no lane of theirs is stored */
+                widen(dst + i * px, src + i * pitch, n);
     }
-    const size_t pitch = it_conv_in_pitch(g);
-    const uint8_t *src = x + (size_t)ih * g->in_w * pitch + c;
-    fill(dst, g->in_zero, left * px);
-    if (n == px && n == pitch)
-        widen(dst + left * px, src, mid * px);
-    else
-        for (size_t i = 0; i < mid; i++) /* missing channels stay what they are: no lane of theirs is stored */
-            widen(dst + (left + i) * px, src + i * pitch, n);
-    fill(dst + (left + mid) * px, g->in_zero, (p->columns - left - mid) * px);
+    fill(dst + k.mid * px, g->in_zero, k.right * px);
 }
 
 static void dw_unit(const dw_plan *p, const it_conv_geom *g, const it_epi *e, const uint8_t *packed, const it_conv_io *io, uint32_t unit,
@@ -286,4 +284,4 @@ static void dw_run(const it_conv_geom *g, const it_epi *e, const void *packed, c
         dw_unit(&p, g, e, packed, io, u, scratch);
 }
 
-const it_kern_conv it_kern_dwconv_u8_neon = { "dwconv_u8_neon_4x8", dw_can, dw_packed_bytes, dw_pack, dw_units, dw_scratch_bytes, dw_run };
+const it_kern_conv it_kern_dwconv_u8_neon = CONV_VERSION("dwconv_u8_neon_4x8", dw_can, dw);

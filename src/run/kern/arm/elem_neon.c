@@ -71,27 +71,3 @@ void it_kern_lut_u8_neon(const uint8_t *x, uint8_t *y, size_t n, const uint8_t t
     }
     it_kern_lut_u8_ref(x + i, y + i, n - i, table);
 }
-
-void it_kern_max_u8_neon(const uint8_t *x, uint8_t *y, size_t n)
-{
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        vst1q_u8(y + i, vmaxq_u8(vld1q_u8(x + i), vld1q_u8(y + i)));
-    it_kern_max_u8_ref(x + i, y + i, n - i);
-}
-
-static inline void sum_four(int32_t *acc, uint16x4_t v) { vst1q_s32(acc, vaddq_s32(vld1q_s32(acc), vreinterpretq_s32_u32(vmovl_u16(v)))); }
-
-void it_kern_sum_u8_neon(const uint8_t *x, int32_t *acc, size_t n)
-{
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        uint8x16_t v = vld1q_u8(x + i);
-        uint16x8_t low = vmovl_u8(vget_low_u8(v)), high = vmovl_high_u8(v);
-        sum_four(acc + i, vget_low_u16(low));
-        sum_four(acc + i + 4, vget_high_u16(low));
-        sum_four(acc + i + 8, vget_low_u16(high));
-        sum_four(acc + i + 12, vget_high_u16(high));
-    }
-    it_kern_sum_u8_ref(x + i, acc + i, n - i);
-}

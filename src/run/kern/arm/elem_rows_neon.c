@@ -17,22 +17,15 @@ static inline int16x8_t words(const uint8_t *low, const uint8_t *high) /* of 8 *
 
 static line_columns columns_of(const it_lines *l, const uint8_t *b)
 {
-    uint8_t t[6][16];
+    uint8_t t[6 * 16];
     line_columns c;
-    for (size_t i = 0; i < 16; i++) {
-        t[0][i] = l->factor_low[b[i]];
-        t[1][i] = l->factor_high[b[i]];
-        t[2][i] = l->offset_low[b[i]];
-        t[3][i] = l->offset_high[b[i]];
-        t[4][i] = l->tail[b[i]];
-        t[5][i] = l->shift[b[i]];
-    }
+    it_lines_gather(l, b, 16, 16, t);
     for (int h = 0; h < 2; h++) {
-        c.factor[h] = words(t[0] + 8 * h, t[1] + 8 * h);
-        c.offset[h] = words(t[2] + 8 * h, t[3] + 8 * h);
-        c.shift[h] = vnegq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(t[5] + 8 * h))));
+        c.factor[h] = words(t + 8 * h, t + 16 + 8 * h);
+        c.offset[h] = words(t + 32 + 8 * h, t + 48 + 8 * h);
+        c.shift[h] = vnegq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(t + 80 + 8 * h))));
     }
-    c.tail = vld1q_u8(t[4]);
+    c.tail = vld1q_u8(t + 64);
     return c;
 }
 
@@ -94,8 +87,8 @@ void it_kern_sum_rows_u8_neon(const uint8_t *x, size_t pitch, size_t rows, int32
     size_t j = 0;
     for (; j + 16 <= n; j += 16)
         sum_column(x + j, pitch, rows, acc + j);
-    for (size_t r = 0; j < n && r < rows; r++)
-        it_kern_sum_u8_neon(x + r * pitch + j, acc + j, n - j);
+    if (j < n)
+        it_kern_sum_rows_u8_ref(x + j, pitch, rows, acc + j, n - j);
 }
 
 void it_kern_max_taps_u8_neon(const uint8_t *x, size_t step, size_t tap_step, uint32_t taps, uint8_t *y, size_t outs, size_t n)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What level neondot improves over its parent: lines as in kern_list.h. */
-KERN(conv_u8, const it_kern_conv)
-KERN(dense_u8, const it_kern_conv)
-KERN(peak_u8, it_fn_peak_u8)
+/* The versions of level neondot: its parent's, then VERSION(kernel, neondot), one line for each kernel that it improves. */
+#include "run/kern/arm/neon_list.h"
+VERSION(conv_u8, neondot)
+VERSION(dense_u8, neondot)
+VERSION(peak_u8, neondot)

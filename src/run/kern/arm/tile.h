@@ -23,7 +23,6 @@ enum {
     TILE_VEC_MAX = 4,
     TILE_SUMS_MAX = 96,     /* 32-bit sums of a tile: 24 registers */
     TILE_GROUP = 4,         /* tiles whose sums are requantized together */
-    TILE_HEAD = 64,         /* bytes of a panel's epi_mode */
     TILE_SLACK = 16,        /* bytes behind a band that a run's filled end may read */
     TILE_BAND_PX = 192,     /* pixels that a band aims at: the converted halo stays small and the units many */
     TILE_BAND_LEAST = 24,
@@ -49,16 +48,13 @@ typedef struct tile_plan {
     tile_walk walk;
     size_t run_len;                            /* elements */
     uint32_t in_len, out_len;                  /* channels of a group */
-    uint32_t vecs, panels;                     /* of a group */
     uint32_t words;                            /* 32-bit constants of a channel */
-    size_t vec_bytes;                          /* of one vector in a panel */
+    panel_cut cut;                             /* of a group's channels */
     bool flat;
     uint32_t band_px;                          /* of a flat band, which runs over all samples */
     uint32_t band_rows, bands;                 /* of a sample, if not flat */
     size_t px_bytes, row_bytes, rows, columns; /* of a band in scratch */
 } tile_plan;
-
-static uint32_t tile_ceil(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 
 static inline void tile_plan_bands(tile_plan *p, const it_conv_geom *g)
 {
@@ -66,8 +62,8 @@ static inline void tile_plan_bands(tile_plan *p, const it_conv_geom *g)
     p->band_px = fit < TILE_BAND_LEAST ? TILE_BAND_LEAST : fit > TILE_BAND_PX ? TILE_BAND_PX : (uint32_t)fit;
     uint64_t wanted = (uint64_t)g->out_h * g->out_w / TILE_BAND_PX;
     p->bands = wanted == 0 ? 1 : wanted > g->out_h ? g->out_h : (uint32_t)wanted;
-    p->band_rows = tile_ceil(g->out_h, p->bands);
-    p->bands = tile_ceil(g->out_h, p->band_rows);
+    p->band_rows = div_up(g->out_h, p->bands);
+    p->bands = div_up(g->out_h, p->band_rows);
     p->rows = (size_t)(p->band_rows - 1) * g->stride_h + (size_t)(g->kh - 1) * g->dil_h + 1;
 }
 
@@ -77,10 +73,10 @@ static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g,
     tile_plan p = { .in_len = g->in_c / g->group, .out_len = g->out_c / g->group, .words = e ? epi_words(e) : 0 };
     bool row_runs = g->group == 1 && g->dil_w == 1;
     p.run_len = row_runs ? (size_t)g->kw * g->in_c : p.in_len;
-    p.vecs = tile_ceil(p.out_len, v->lanes);
-    p.panels = tile_ceil(p.vecs, v->vec_max);
+    p.cut.vecs = div_up(p.out_len, v->lanes);
+    p.cut.panels = div_up(p.cut.vecs, v->vec_max);
     p.walk = (tile_walk){ .kh = g->kh, .runs_w = row_runs ? 1 : g->kw, .steps = (uint32_t)((p.run_len + v->granule - 1) / v->granule) };
-    p.vec_bytes = v->lanes * (4 * (size_t)p.words + v->lane_bytes * ((size_t)p.walk.kh * p.walk.runs_w * p.walk.steps));
+    p.cut.vec_bytes = v->lanes * (4 * (size_t)p.words + v->lane_bytes * ((size_t)p.walk.kh * p.walk.runs_w * p.walk.steps));
     p.flat = g->kh == 1 && g->kw == 1 && g->stride_h == 1 && g->stride_w == 1 && g->pad_t == 0 && g->pad_l == 0 && g->in_h == g->out_h &&
              g->in_w == g->out_w;
     p.px_bytes = (size_t)g->in_c * v->x_bytes;
@@ -92,23 +88,10 @@ static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g,
     return p;
 }
 
-/* The vectors of a group's panel: as even as can be, the larger ones first. */
-static uint32_t panel_vecs(const tile_plan *p, uint32_t panel) { return p->vecs / p->panels + (panel < p->vecs % p->panels); }
-static uint32_t panel_first_vec(const tile_plan *p, uint32_t panel)
-{
-    uint32_t larger = p->vecs % p->panels;
-    return panel * (p->vecs / p->panels) + (panel < larger ? panel : larger);
-}
-static size_t panel_at(const tile_plan *p, uint32_t group, uint32_t panel)
-{
-    return (size_t)group * (p->panels * (size_t)TILE_HEAD + p->vecs * p->vec_bytes) + panel * (size_t)TILE_HEAD +
-           panel_first_vec(p, panel) * p->vec_bytes;
-}
-
 static inline size_t tile_packed_bytes(const tile_level *v, const it_conv_geom *g, const it_epi *e)
 {
     tile_plan p = tile_plan_of(v, g, e);
-    return panel_at(&p, g->group, 0);
+    return panel_at(&p.cut, g->group, 0);
 }
 
 /* One channel's weights into its lane; their sum. */
@@ -137,11 +120,11 @@ static inline void pack_fixes(const tile_level *v, const tile_plan *p, const it_
 static inline void pack_panel(const tile_level *v, const tile_plan *p, const it_conv_geom *g, const it_epi *e, const int8_t *w,
                               uint32_t group, uint32_t panel, uint8_t *dst)
 {
-    uint32_t vecs = panel_vecs(p, panel), first = panel_first_vec(p, panel) * v->lanes, lanes = vecs * v->lanes;
+    uint32_t vecs = panel_vecs(&p->cut, panel), first = panel_first_vec(&p->cut, panel) * v->lanes, lanes = vecs * v->lanes;
     uint32_t used = p->out_len - first < lanes ? p->out_len - first : lanes;
     size_t taps = (size_t)g->kh * g->kw * p->in_len, o = (size_t)group * p->out_len + first;
-    memset(dst, 0, TILE_HEAD + vecs * p->vec_bytes);
-    int32_t *bias = (int32_t *)(dst + TILE_HEAD), *consts = bias + lanes;
+    memset(dst, 0, PANEL_HEAD + vecs * p->cut.vec_bytes);
+    int32_t *bias = (int32_t *)(dst + PANEL_HEAD), *consts = bias + lanes;
     epi_mode mode = e->levels_len ? EPI_LEVELS : EPI_HIGH;
     for (uint32_t i = 0; i < used && mode == EPI_HIGH; i++)
         if (epi_mode_of(e->mult[o + i], e->shift[o + i]) == EPI_FULL)
@@ -167,15 +150,15 @@ static inline void tile_pack(const tile_level *v, const it_conv_geom *g, const i
 {
     tile_plan p = tile_plan_of(v, g, e);
     for (uint32_t group = 0; group < g->group; group++)
-        for (uint32_t panel = 0; panel < p.panels; panel++)
-            pack_panel(v, &p, g, e, w, group, panel, (uint8_t *)dst + panel_at(&p, group, panel));
+        for (uint32_t panel = 0; panel < p.cut.panels; panel++)
+            pack_panel(v, &p, g, e, w, group, panel, (uint8_t *)dst + panel_at(&p.cut, group, panel));
 }
 
 static inline uint32_t tile_units(const tile_level *v, const it_conv_geom *g, uint32_t batch)
 {
     tile_plan p = tile_plan_of(v, g, NULL);
     uint64_t px = (uint64_t)batch * g->out_h * g->out_w;
-    return (p.flat ? (uint32_t)((px + p.band_px - 1) / p.band_px) : batch * p.bands) * p.panels * g->group;
+    return (p.flat ? (uint32_t)((px + p.band_px - 1) / p.band_px) : batch * p.bands) * p.cut.panels * g->group;
 }
 
 static inline size_t tile_scratch_bytes(const tile_level *v, const it_conv_geom *g)
@@ -219,16 +202,12 @@ static inline void fill_zero(const tile_level *v, uint8_t *dst, int32_t zero, si
 /* Rows [ih, ih + p->rows) of a sample, columns from -pad_l, padding in place. */
 static inline void convert_rows(const tile_level *v, const tile_plan *p, const it_conv_geom *g, const uint8_t *x, int64_t ih, uint8_t *dst)
 {
-    size_t c = g->in_c, left = g->pad_l < p->columns ? g->pad_l : p->columns;
-    size_t mid = p->columns - left < g->in_w ? p->columns - left : g->in_w, right = p->columns - left - mid;
     for (size_t r = 0; r < p->rows; r++, ih++, dst += p->row_bytes) {
-        if (ih < 0 || ih >= g->in_h) {
-            fill_zero(v, dst, g->in_zero, p->columns * c);
-            continue;
-        }
-        fill_zero(v, dst, g->in_zero, left * c);
-        convert_pixels(v, p, g, dst + left * p->px_bytes, x + (size_t)ih * g->in_w * it_conv_in_pitch(g), mid);
-        fill_zero(v, dst + (left + mid) * p->px_bytes, g->in_zero, right * c);
+        const row_cut k = row_cut_of(g, p->columns, ih);
+        fill_zero(v, dst, g->in_zero, k.left * g->in_c);
+        if (k.mid > 0)
+            convert_pixels(v, p, g, dst + k.left * p->px_bytes, x + (size_t)ih * g->in_w * it_conv_in_pitch(g), k.mid);
+        fill_zero(v, dst + (k.left + k.mid) * p->px_bytes, g->in_zero, k.right * g->in_c);
     }
 }
 
@@ -332,9 +311,9 @@ static inline void panel_run(const tile_level *v, const tile_plan *p, const tile
 {
     _Alignas(64) int32_t sums[TILE_GROUP * TILE_SUMS_MAX];
     const uint8_t *px[TILE_PX_MAX];
-    uint32_t lanes = vecs * v->lanes, tiles = tile_ceil(b->px, v->px_max[vecs]), least = b->px / tiles, larger = b->px % tiles;
+    uint32_t lanes = vecs * v->lanes, tiles = div_up(b->px, v->px_max[vecs]), least = b->px / tiles, larger = b->px % tiles;
     uint32_t column = 0, waiting = 0;
-    const int32_t *bias = (const int32_t *)(panel + TILE_HEAD);
+    const int32_t *bias = (const int32_t *)(panel + PANEL_HEAD);
     const uint8_t *w = (const uint8_t *)(bias + (size_t)p->words * lanes), *row = b->x + x_at, *at = row;
     o->lanes = lanes;
     o->consts = bias + lanes;
@@ -362,19 +341,19 @@ static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it
                             uint32_t unit_begin, uint32_t unit_end, uint8_t *scratch)
 {
     tile_plan p = tile_plan_of(v, g, e);
-    uint32_t panels = p.panels * g->group, out_bytes = e->out == INTACT_S16 ? 2 : 1;
+    uint32_t panels = p.cut.panels * g->group, out_bytes = e->out == INTACT_S16 ? 2 : 1;
     tile_out o = { .e = e, .y_px_bytes = it_conv_out_pitch(g) * out_bytes, .other_pitch = it_conv_other_pitch(g) };
     tile_band b = { 0 };
     for (uint32_t u = unit_begin; u < unit_end; u++) {
         if (u == unit_begin || u % panels == 0)
             b = band_open(v, &p, g, io->x, io->batch, u / panels, scratch);
-        uint32_t group = u % panels / p.panels, panel = u % panels % p.panels;
-        uint32_t first = panel_first_vec(&p, panel) * v->lanes, vecs = panel_vecs(&p, panel);
+        uint32_t group = u % panels / p.cut.panels, panel = u % panels % p.cut.panels;
+        uint32_t first = panel_first_vec(&p.cut, panel) * v->lanes, vecs = panel_vecs(&p.cut, panel);
         size_t channel = (size_t)group * p.out_len + first;
         o.channels = p.out_len - first < vecs * v->lanes ? p.out_len - first : vecs * v->lanes;
         o.y = (uint8_t *)io->y + b.y_px * o.y_px_bytes + channel * out_bytes;
         o.other = e->add ? (const uint8_t *)io->other + b.y_px * o.other_pitch + channel : NULL;
-        panel_run(v, &p, &b, (const uint8_t *)packed + panel_at(&p, group, panel), vecs, group * p.in_len * (size_t)v->x_bytes, &o);
+        panel_run(v, &p, &b, (const uint8_t *)packed + panel_at(&p.cut, group, panel), vecs, group * p.in_len * (size_t)v->x_bytes, &o);
     }
 }
 
@@ -383,19 +362,5 @@ static inline bool tile_takes(const tile_level *v, const it_conv_geom *g, const 
 {
     return g->group > 0 && !e->acc64 && (v->x_bytes == 2 || g->fixes_len == 0);
 }
-
-/* The functions of a kernel at a level. */
-#define TILE_KERN(kern, level)                                                                                                            \
-    static bool kern##_can(const it_conv_geom *g, const it_epi *e) { return tile_takes(&level, g, e); }                                   \
-    static bool kern##_dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && tile_takes(&level, g, e); } \
-    static size_t kern##_packed_bytes(const it_conv_geom *g, const it_epi *e) { return tile_packed_bytes(&level, g, e); }                \
-    static void kern##_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { tile_pack(&level, g, e, w, dst); }      \
-    static uint32_t kern##_units(const it_conv_geom *g, uint32_t batch) { return tile_units(&level, g, batch); }                         \
-    static size_t kern##_scratch_bytes(const it_conv_geom *g) { return tile_scratch_bytes(&level, g); }                                  \
-    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,         \
-                           uint32_t unit_end, void *scratch)                                                                              \
-    {                                                                                                                                     \
-        tile_run(&level, g, e, packed, io, unit_begin, unit_end, scratch);                                                                \
-    }
 
 #endif

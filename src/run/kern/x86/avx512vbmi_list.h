@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What level avx512vbmi improves over its parent: lines as in kern_list.h. */
-KERN(lut_u8, it_fn_lut_u8)
-KERN(mul_rows_u8, it_fn_mul_rows_u8)
-KERN(dwconv_u8, const it_kern_conv)
+/* The versions of level avx512vbmi: its parent's, then VERSION(kernel, avx512vbmi), one line for each kernel that it improves. */
+#include "run/kern/x86/avx512vnni_list.h"
+VERSION(lut_u8, avx512vbmi)
+VERSION(mul_rows_u8, avx512vbmi)
+VERSION(dwconv_u8, avx512vbmi)

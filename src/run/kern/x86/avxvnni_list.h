@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What level avxvnni improves over its parent: lines as in kern_list.h. */
-KERN(conv_u8, const it_kern_conv)
-KERN(dense_u8, const it_kern_conv)
-KERN(dense_codes_u8, const it_kern_codes)
-KERN(peak_u8, it_fn_peak_u8)
-KERN(conv_s16, const it_kern_conv)
-KERN(dense_s16, const it_kern_conv)
+/* The versions of level avxvnni: its parent's, then VERSION(kernel, avxvnni), one line for each kernel that it improves. */
+#include "run/kern/x86/avx2_list.h"
+VERSION(conv_u8, avxvnni)
+VERSION(dense_u8, avxvnni)
+VERSION(dense_codes_u8, avxvnni)
+VERSION(peak_u8, avxvnni)
+VERSION(conv_s16, avxvnni)
+VERSION(dense_s16, avxvnni)

@@ -2,6 +2,7 @@
 /* conv_avx512vnni: u8 convolution and dense with vpdpbusd on 512-bit vectors, tiles of up to 24 accumulators. */
 #include <immintrin.h>
 
+#include "run/kern/x86/dot512.h"
 #include "run/kern/x86/fix_avx512.h"
 #include "run/kern/x86/tile_avx512.h"
 #include "run/kern/x86/tile_run.h"
@@ -10,24 +11,10 @@
 #define VL 16
 #define V_LOAD(p) _mm512_loadu_si512(p)
 #define V_STORE(p, v) _mm512_storeu_si512(p, v)
-#define V_BCAST(p) _mm512_set1_epi32(bcast_load(p))
-#define V_DOT(acc, x, w) dot(acc, x, w)
+#define V_BCAST(p) _mm512_set1_epi32(load_four(p))
+#define V_DOT(acc, x, w) dot512(acc, x, w)
 #define TILE_EDGES 1
 #define TILE_LARGE 1
-
-static inline int32_t bcast_load(const uint8_t *p)
-{
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-/* As an intrinsic, gcc 12 moves accumulators between registers, and to memory. */
-static inline __attribute__((always_inline)) __m512i dot(__m512i acc, __m512i x, __m512i w)
-{
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w));
-    return acc;
-}
 
 #include "run/kern/x86/tile_mac.h"
 
@@ -61,9 +48,7 @@ static const tile_level level = { .lanes = VL, .granule = 4, .in_bytes = 1, .x_b
                                   .epi = codes_epi, .fuses = codes_fuses, .add = it_kern_add_u8_avx512vnni,
                                   .lut = it_kern_lut_u8_avx512vnni, .levels = true, .channel = codes_channel, .finish = codes_finish };
 
-TILE_KERN(conv_u8, level)
+CONV_DENSE_FUNCTIONS(conv_u8, tile, level)
 
-const it_kern_conv it_kern_conv_u8_avx512vnni = { "conv_u8_avx512vnni_6x64", conv_u8_can, conv_u8_packed_bytes, conv_u8_pack,
-                                                  conv_u8_units, conv_u8_scratch_bytes, conv_u8_run };
-const it_kern_conv it_kern_dense_u8_avx512vnni = { "dense_u8_avx512vnni_6x64", conv_u8_dense_can, conv_u8_packed_bytes, conv_u8_pack,
-                                                   conv_u8_units, conv_u8_scratch_bytes, conv_u8_run };
+const it_kern_conv it_kern_conv_u8_avx512vnni = CONV_VERSION("conv_u8_avx512vnni_6x64", conv_u8_can, conv_u8);
+const it_kern_conv it_kern_dense_u8_avx512vnni = CONV_VERSION("dense_u8_avx512vnni_6x64", conv_u8_dense_can, conv_u8);

@@ -7,17 +7,10 @@
 #define PLANES 1
 #define V_ZERO _mm256_setzero_si256()
 #define V_STORE(p, v) _mm256_store_si256((__m256i *)(p), v)
-#define V_BCAST(p) _mm256_set1_epi32(bcast_load(p))
+#define V_BCAST(p) _mm256_set1_epi32(load_four(p))
 #define V_WEIGHT(p) _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(p)))
 #define V_WEIGHT_BYTES 16
 #define V_DOT(acc, x, w) _mm256_add_epi32(acc, _mm256_madd_epi16(x, w))
-
-static inline int32_t bcast_load(const uint8_t *p)
-{
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
 
 #include "run/kern/x86/mac16.h"
 
@@ -26,13 +19,7 @@ TILE16(1, 2) TILE16(2, 2) TILE16(3, 2) TILE16(4, 2) TILE16(5, 2) TILE16(6, 2)
 TILE16(1, 3) TILE16(2, 3) TILE16(3, 3) TILE16_HALVES(4, 3, 2)
 TILE16(1, 4) TILE16(2, 4) TILE16_HALVES(3, 4, 2)
 
-static tile16_fn *const tiles[TILE16_VEC_MAX + 1][TILE16_PX_MAX + 1] = {
-    { NULL },
-    { NULL, tile16_1x1, tile16_2x1, tile16_3x1, tile16_4x1, tile16_5x1, tile16_6x1, tile16_7x1, tile16_8x1 },
-    { NULL, tile16_1x2, tile16_2x2, tile16_3x2, tile16_4x2, tile16_5x2, tile16_6x2 },
-    { NULL, tile16_1x3, tile16_2x3, tile16_3x3, tile16_4x3 },
-    { NULL, tile16_1x4, tile16_2x4, tile16_3x4 },
-};
+static tile16_fn *const tiles[TILE16_VEC_MAX + 1][TILE16_PX_MAX + 1] = TILE16_TABLE_8643(tile16);
 
 /* Sums of at most TILE16_BLOCK products become their low 16 bits and the rest, which are added up apart. */
 typedef struct block_sum {
@@ -89,18 +76,12 @@ BLOCKS(1, 2) BLOCKS(2, 2) BLOCKS(3, 2) BLOCKS(4, 2) BLOCKS(5, 2) BLOCKS(6, 2)
 BLOCKS(1, 3) BLOCKS(2, 3) BLOCKS(3, 3) BLOCKS(4, 3)
 BLOCKS(1, 4) BLOCKS(2, 4) BLOCKS(3, 4)
 
-static tile16_fn *const block_tiles[TILE16_VEC_MAX + 1][TILE16_PX_MAX + 1] = {
-    { NULL },
-    { NULL, blocks_1x1, blocks_2x1, blocks_3x1, blocks_4x1, blocks_5x1, blocks_6x1, blocks_7x1, blocks_8x1 },
-    { NULL, blocks_1x2, blocks_2x2, blocks_3x2, blocks_4x2, blocks_5x2, blocks_6x2 },
-    { NULL, blocks_1x3, blocks_2x3, blocks_3x3, blocks_4x3 },
-    { NULL, blocks_1x4, blocks_2x4, blocks_3x4 },
-};
+static tile16_fn *const block_tiles[TILE16_VEC_MAX + 1][TILE16_PX_MAX + 1] = TILE16_TABLE_8643(blocks);
 
 static void codes32(const int32_t *acc, const tile16_out *o, uint32_t px, uint8_t *y) { tile16_codes32(1, 16, acc, o, px, y); }
 static void codes64(const int32_t *acc, const tile16_out *o, uint32_t px, uint8_t *y) { tile16_codes64(16, acc, o, px, y); }
 
-static const tile16_level level = { .lanes = VL, .granule = 2, .planes = 1, .split = 16, .px_max = { 0, 8, 6, 4, 3 }, .tiles = tiles,
+static const tile16_level level = { .lanes = VL, .granule = 2, .planes = 1, .split = 16, .px_max = TILE16_PX_8643, .tiles = tiles,
                                     .blocks = block_tiles, .codes32 = codes32, .codes64 = codes64, .add = it_kern_add_u8_avx2,
                                     .lut = it_kern_lut_u8_ref };
 TILE16_KERNS(avx2, "avx2_6x16", level)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conv_s16_avx512vnni: convolution and dense of 16-bit inputs in two planes of bytes (tile16.h), each with vpdpbusd. */
+#include "run/kern/x86/dot512.h"
 #include "run/kern/x86/epi_avx512.h"
 #include "run/kern/x86/tile16.h"
 
@@ -8,24 +9,10 @@
 #define PLANES 2
 #define V_ZERO _mm512_setzero_si512()
 #define V_STORE(p, v) _mm512_store_si512(p, v)
-#define V_BCAST(p) _mm512_set1_epi32(bcast_load(p))
+#define V_BCAST(p) _mm512_set1_epi32(load_four(p))
 #define V_WEIGHT(p) _mm512_loadu_si512(p)
 #define V_WEIGHT_BYTES 64
-#define V_DOT(acc, x, w) dot(acc, x, w)
-
-static inline int32_t bcast_load(const uint8_t *p)
-{
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-/* As an intrinsic, gcc 12 moves accumulators between registers, and to memory. */
-static inline __attribute__((always_inline)) __m512i dot(__m512i acc, __m512i x, __m512i w)
-{
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w));
-    return acc;
-}
+#define V_DOT(acc, x, w) dot512(acc, x, w)
 
 #include "run/kern/x86/mac16.h"
 
@@ -34,13 +21,7 @@ TILE16(1, 2) TILE16(2, 2) TILE16(3, 2) TILE16(4, 2) TILE16(5, 2) TILE16(6, 2)
 TILE16(1, 3) TILE16(2, 3) TILE16(3, 3) TILE16(4, 3)
 TILE16(1, 4) TILE16(2, 4) TILE16(3, 4)
 
-static tile16_fn *const tiles[TILE16_VEC_MAX + 1][TILE16_PX_MAX + 1] = {
-    { NULL },
-    { NULL, tile16_1x1, tile16_2x1, tile16_3x1, tile16_4x1, tile16_5x1, tile16_6x1, tile16_7x1, tile16_8x1 },
-    { NULL, tile16_1x2, tile16_2x2, tile16_3x2, tile16_4x2, tile16_5x2, tile16_6x2 },
-    { NULL, tile16_1x3, tile16_2x3, tile16_3x3, tile16_4x3 },
-    { NULL, tile16_1x4, tile16_2x4, tile16_3x4 },
-};
+static tile16_fn *const tiles[TILE16_VEC_MAX + 1][TILE16_PX_MAX + 1] = TILE16_TABLE_8643(tile16);
 
 static void copy(uint8_t *dst, size_t plane, const int16_t *x, size_t n)
 {
@@ -150,7 +131,7 @@ static void codes64(const int32_t *acc, const tile16_out *o, uint32_t px, uint8_
     }
 }
 
-static const tile16_level level = { .lanes = VL, .granule = 4, .planes = 2, .split = 8, .px_max = { 0, 8, 6, 4, 3 }, .tiles = tiles,
+static const tile16_level level = { .lanes = VL, .granule = 4, .planes = 2, .split = 8, .px_max = TILE16_PX_8643, .tiles = tiles,
                                     .copy = copy, .codes32 = codes32, .codes64 = codes64, .add = it_kern_add_u8_avx512vnni,
                                     .lut = it_kern_lut_u8_avx512vnni };
 TILE16_KERNS(avx512vnni, "avx512vnni_6x32", level)

@@ -7,17 +7,10 @@
 #define PLANES 2
 #define V_ZERO _mm256_setzero_si256()
 #define V_STORE(p, v) _mm256_store_si256((__m256i *)(p), v)
-#define V_BCAST(p) _mm256_set1_epi32(bcast_load(p))
+#define V_BCAST(p) _mm256_set1_epi32(load_four(p))
 #define V_WEIGHT(p) _mm256_loadu_si256((const __m256i *)(p))
 #define V_WEIGHT_BYTES 32
 #define V_DOT(acc, x, w) dot(acc, x, w)
-
-static inline int32_t bcast_load(const uint8_t *p)
-{
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
 
 /* As an intrinsic, gcc 12 moves accumulators between registers, and to memory. */
 static inline __attribute__((always_inline)) __m256i dot(__m256i acc, __m256i x, __m256i w)

@@ -148,21 +148,19 @@ static inline void dw_pack(const dw_level *v, const it_conv_geom *g, const it_ep
 static inline void dw_copy_row(const dw_level *v, const dw_plan *p, const it_conv_geom *g, const uint8_t *x, int64_t ih, size_t c, size_t n,
                                uint8_t *dst)
 {
-    size_t left = g->pad_l < p->columns ? g->pad_l : p->columns, px = p->px_bytes / v->x_bytes;
-    size_t mid = p->columns - left < g->in_w ? p->columns - left : g->in_w, right = p->columns - left - mid;
-    if (ih < 0 || ih >= g->in_h) {
-        fill_zero(dst, g->in_zero, p->columns * px, v->x_bytes);
-        return;
+    const row_cut k = row_cut_of(g, p->columns, ih);
+    const size_t pitch = it_conv_in_pitch(g), px = p->px_bytes / v->x_bytes;
+    fill_zero(dst, g->in_zero, k.left * px, v->x_bytes);
+    dst += k.left * p->px_bytes;
+    if (k.mid > 0) {
+        const uint8_t *src = x + ((size_t)ih * g->in_w * pitch + c) * v->in_bytes;
+        if (n == px && n == pitch)
+            copy_in(dst, src, k.mid * n, v->in_bytes, v->x_bytes);
+        else
+            for (size_t i = 0; i < k.mid; i++)
+                DW_COPY_PX(dst + i * p->px_bytes, src + i * pitch * v->in_bytes, n, v);
     }
-    const size_t pitch = it_conv_in_pitch(g);
-    const uint8_t *src = x + ((size_t)ih * g->in_w * pitch + c) * v->in_bytes;
-    fill_zero(dst, g->in_zero, left * px, v->x_bytes);
-    if (n == px && n == pitch)
-        copy_in(dst + left * p->px_bytes, src, mid * n, v->in_bytes, v->x_bytes);
-    else
-        for (size_t i = 0; i < mid; i++)
-            DW_COPY_PX(dst + (left + i) * p->px_bytes, src + i * pitch * v->in_bytes, n, v);
-    fill_zero(dst + (left + mid) * p->px_bytes, g->in_zero, right * px, v->x_bytes);
+    fill_zero(dst + k.mid * p->px_bytes, g->in_zero, k.right * px, v->x_bytes);
 }
 
 /* Offsets of the taps of an output row whose first input row is in slot `first` of the ring. Those of a group's missing taps point at
@@ -273,17 +271,5 @@ static inline void dw_run(const dw_level *v, const it_conv_geom *g, const it_epi
     for (uint32_t u = unit_begin; u < unit_end; u++)
         dw_unit(v, &p, g, e, packed, io, u, scratch);
 }
-
-/* The functions of a kernel at a level, all but can(). */
-#define DW_KERN(kern, level)                                                                                                              \
-    static size_t kern##_packed_bytes(const it_conv_geom *g, const it_epi *e) { return dw_packed_bytes(&level, g, e); }                  \
-    static void kern##_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { dw_pack(&level, g, e, w, dst); }        \
-    static uint32_t kern##_units(const it_conv_geom *g, uint32_t batch) { return dw_units(&level, g, batch); }                           \
-    static size_t kern##_scratch_bytes(const it_conv_geom *g) { return dw_scratch_bytes(&level, g); }                                    \
-    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,         \
-                           uint32_t unit_end, void *scratch)                                                                              \
-    {                                                                                                                                     \
-        dw_run(&level, g, e, packed, io, unit_begin, unit_end, scratch);                                                                  \
-    }
 
 #endif

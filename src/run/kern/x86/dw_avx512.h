@@ -254,7 +254,8 @@ static size_t acc_bytes(const dw_plan *p) { return (size_t)p->rows * 2 * QUAD; }
 static size_t dw_scratch_bytes(const it_conv_geom *g)
 {
     dw_plan p = plan_of(g, NULL);
-    const size_t ring = (size_t)p.span * ((g->kw + 4) / 4), strip5 = ((size_t)(p.rows - 1) * g->stride_h + 5) * 2;
+    const bool paired = g->kh == 5 && g->kw == 5 && g->dil_h == 1 && g->stride_h <= 2; /* in some blocks at least */
+    const size_t ring = (size_t)p.span * ((g->kw + 4) / 4), strip5 = paired ? ((size_t)(p.rows - 1) * g->stride_h + 5) * 2 : 0;
     return BLOCK + acc_bytes(&p) + (ring > strip5 ? ring : strip5) * QUAD;
 }
 

@@ -90,9 +90,8 @@ static const dw_level level_u8 = { .lanes = 8, .vecs = 2, .granule = 2, .in_byte
 static const dw_level level_s16 = { .lanes = 8, .vecs = 2, .granule = 2, .in_bytes = 2, .x_bytes = 2, .slab = 4,
                                     .head_bytes = sizeof(dw_head), .pack_head = pack_head, .row = row,
                                     .add = it_kern_add_u8_avx2, .lut = it_kern_lut_u8_ref };
-DW_KERN(u8, level_u8)
-DW_KERN(s16, level_s16)
+CONV_FUNCTIONS(u8, dw, level_u8)
+CONV_FUNCTIONS(s16, dw, level_s16)
 
-const it_kern_conv it_kern_dwconv_u8_avx2 = { "dwconv_u8_avx2_1x16", dw_can, u8_packed_bytes, u8_pack, u8_units, u8_scratch_bytes, u8_run };
-const it_kern_conv it_kern_dwconv_s16_avx2 = { "dwconv_s16_avx2_1x16", dw_can, s16_packed_bytes, s16_pack, s16_units, s16_scratch_bytes,
-                                               s16_run };
+const it_kern_conv it_kern_dwconv_u8_avx2 = CONV_VERSION("dwconv_u8_avx2_1x16", dw_can, u8);
+const it_kern_conv it_kern_dwconv_s16_avx2 = CONV_VERSION("dwconv_s16_avx2_1x16", dw_can, s16);

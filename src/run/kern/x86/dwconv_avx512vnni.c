@@ -2,5 +2,4 @@
 /* dwconv_avx512vnni: u8 depthwise convolution, 64 channels of two pixels at once. */
 #include "run/kern/x86/dw_avx512.h"
 
-const it_kern_conv it_kern_dwconv_u8_avx512vnni = { "dwconv_u8_avx512vnni_2x64", dw_can, dw_packed_bytes, dw_pack, dw_units,
-                                                    dw_scratch_bytes, dw_run };
+const it_kern_conv it_kern_dwconv_u8_avx512vnni = CONV_VERSION("dwconv_u8_avx512vnni_2x64", dw_can, dw);

@@ -349,5 +349,4 @@ static void dw_run(const it_conv_geom *g, const it_epi *e, const void *packed, c
         dw_row(g, &p, &j, (const uint8_t *)packed + p.pad_bytes, io, &k, u);
 }
 
-const it_kern_conv it_kern_dwconv_s16_avx512vnni = { "dwconv_s16_avx512vnni_2x32", dw_can, dw_packed_bytes, dw_pack, dw_units,
-                                                     dw_scratch_bytes, dw_run };
+const it_kern_conv it_kern_dwconv_s16_avx512vnni = CONV_VERSION("dwconv_s16_avx512vnni_2x32", dw_can, dw);

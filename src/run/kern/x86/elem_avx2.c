@@ -70,21 +70,3 @@ void it_kern_mul_u8_avx2(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t 
     }
     it_kern_mul_u8_ref(a + i, b + i, y + i, n - i, k);
 }
-
-void it_kern_max_u8_avx2(const uint8_t *x, uint8_t *y, size_t n)
-{
-    size_t i = 0;
-    for (; i + 32 <= n; i += 32)
-        store(y + i, _mm256_max_epu8(load(x + i), load(y + i)));
-    it_kern_max_u8_ref(x + i, y + i, n - i);
-}
-
-void it_kern_sum_u8_avx2(const uint8_t *x, int32_t *acc, size_t n)
-{
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        __m256i v = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(x + i)));
-        _mm256_storeu_si256((__m256i *)(acc + i), _mm256_add_epi32(v, _mm256_loadu_si256((const __m256i *)(acc + i))));
-    }
-    it_kern_sum_u8_ref(x + i, acc + i, n - i);
-}

@@ -96,23 +96,3 @@ void it_kern_lut_u8_avx512vnni(const uint8_t *x, uint8_t *y, size_t n, const uin
         store_first(y + i, n - i, _mm512_or_si512(e, o));
     }
 }
-
-void it_kern_max_u8_avx512vnni(const uint8_t *x, uint8_t *y, size_t n)
-{
-    for (size_t i = 0; i < n; i += 64)
-        store_first(y + i, n - i, _mm512_max_epu8(load_first(x + i, n - i), load_first(y + i, n - i)));
-}
-
-void it_kern_sum_u8_avx512vnni(const uint8_t *x, int32_t *acc, size_t n)
-{
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        __m512i v = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(x + i)));
-        _mm512_storeu_si512(acc + i, _mm512_add_epi32(v, _mm512_loadu_si512(acc + i)));
-    }
-    if (i < n) {
-        __mmask16 k = (__mmask16)first_of(n - i);
-        __m512i v = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(k, x + i));
-        _mm512_mask_storeu_epi32(acc + i, k, _mm512_add_epi32(v, _mm512_maskz_loadu_epi32(k, acc + i)));
-    }
-}

@@ -18,19 +18,14 @@ typedef struct line_columns { __m256i factor[2], offset[2], scale[2], tail; } li
 
 static line_columns columns_of(const it_lines *l, const uint8_t *b)
 {
-    uint8_t t[6][32];
-    for (size_t i = 0; i < 32; i++) {
-        t[0][i] = l->factor_low[b[i]];
-        t[1][i] = l->factor_high[b[i]];
-        t[2][i] = l->offset_low[b[i]];
-        t[3][i] = l->offset_high[b[i]];
-        t[4][i] = l->tail[b[i]];
-        t[5][i] = (uint8_t)(1 << (8 - l->shift[b[i]])); /* the high byte */
-    }
-    const __m256i f0 = load(t[0]), f1 = load(t[1]), o0 = load(t[2]), o1 = load(t[3]), s = load(t[5]), none = _mm256_setzero_si256();
+    uint8_t t[6 * 32];
+    it_lines_gather(l, b, 32, 32, t);
+    const __m256i powers = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -128, 64, 32, 16, 8, 4, 2, 1, 0, 0, 0, 0, 0, 0, 0));
+    const __m256i f0 = load(t), f1 = load(t + 32), o0 = load(t + 64), o1 = load(t + 96), none = _mm256_setzero_si256();
+    const __m256i s = _mm256_shuffle_epi8(powers, load(t + 160)); /* the high byte of 2^(16 - shift) */
     return (line_columns){
         { _mm256_unpacklo_epi8(f0, f1), _mm256_unpackhi_epi8(f0, f1) }, { _mm256_unpacklo_epi8(o0, o1), _mm256_unpackhi_epi8(o0, o1) },
-        { _mm256_unpacklo_epi8(none, s), _mm256_unpackhi_epi8(none, s) }, load(t[4]),
+        { _mm256_unpacklo_epi8(none, s), _mm256_unpackhi_epi8(none, s) }, load(t + 128),
     };
 }
 
@@ -100,13 +95,25 @@ static void sum_column(const uint8_t *x, size_t pitch, size_t rows, int32_t *acc
     }
 }
 
+/* Fewer columns than that. */
+static void sum_rest(const uint8_t *x, int32_t *acc, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256i v = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(x + i)));
+        _mm256_storeu_si256((__m256i *)(acc + i), _mm256_add_epi32(v, _mm256_loadu_si256((const __m256i *)(acc + i))));
+    }
+    for (; i < n; i++)
+        acc[i] += x[i];
+}
+
 void it_kern_sum_rows_u8_avx2(const uint8_t *x, size_t pitch, size_t rows, int32_t *acc, size_t n)
 {
     size_t j = 0;
     for (; j + 32 <= n; j += 32)
         sum_column(x + j, pitch, rows, acc + j);
     for (size_t r = 0; j < n && r < rows; r++)
-        it_kern_sum_u8_avx2(x + r * pitch + j, acc + j, n - j);
+        sum_rest(x + r * pitch + j, acc + j, n - j);
 }
 
 /* ---- maxima ---- */

@@ -6,17 +6,10 @@
 
 static line_columns columns_of(const it_lines *l, const uint8_t *b, size_t n)
 {
-    uint8_t t[6][64] = { { 0 } };
-    for (size_t i = 0; i < n; i++) {
-        t[0][i] = l->factor_low[b[i]];
-        t[1][i] = l->factor_high[b[i]];
-        t[2][i] = l->offset_low[b[i]];
-        t[3][i] = l->offset_high[b[i]];
-        t[4][i] = l->tail[b[i]];
-        t[5][i] = l->shift[b[i]];
-    }
-    return line_columns_of(_mm512_loadu_si512(t[0]), _mm512_loadu_si512(t[1]), _mm512_loadu_si512(t[2]), _mm512_loadu_si512(t[3]),
-                           _mm512_loadu_si512(t[4]), _mm512_loadu_si512(t[5]));
+    uint8_t t[6 * 64] = { 0 };
+    it_lines_gather(l, b, n, 64, t);
+    return line_columns_of(_mm512_loadu_si512(t), _mm512_loadu_si512(t + 64), _mm512_loadu_si512(t + 128), _mm512_loadu_si512(t + 192),
+                           _mm512_loadu_si512(t + 256), _mm512_loadu_si512(t + 320));
 }
 
 void it_kern_mul_rows_u8_avx512vnni(const uint8_t *a, const uint8_t *b, uint8_t *y, size_t rows, size_t n, const it_mul_consts *k)

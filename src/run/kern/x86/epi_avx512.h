@@ -95,29 +95,6 @@ static inline __attribute__((always_inline)) void epi512_store_u8(const int nv, 
     _mm512_mask_storeu_epi8(y, keep, _mm512_min_epu8(_mm512_max_epu8(v, k->lo8), k->hi8));
 }
 
-/* Several pixels whose few vectors fill a register together: four of one vector or two of two; bytes of pixel i at y + i * stride. */
-static inline __attribute__((always_inline)) void epi512_store_u8_joined(const int nv, const epi512_pack *k, const __m512i q[4], uint8_t *y,
-                                                                         size_t stride, uint32_t n)
-{
-    const __m512i by_one = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m512i v = _mm512_packus_epi16(epi512_pair(k, q[0], q[1]), epi512_pair(k, q[2], q[3]));
-    v = nv == 1 ? _mm512_permutexvar_epi32(by_one, v) : _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), v);
-    v = _mm512_min_epu8(_mm512_max_epu8(v, k->lo8), k->hi8);
-    if (n == stride && n == (uint32_t)nv * 16) {
-        _mm512_storeu_si512(y, v);
-    } else if (nv == 1) {
-        __mmask16 keep = (__mmask16)epi512_first(n);
-        _mm_mask_storeu_epi8(y, keep, _mm512_castsi512_si128(v));
-        _mm_mask_storeu_epi8(y + stride, keep, _mm512_extracti32x4_epi32(v, 1));
-        _mm_mask_storeu_epi8(y + 2 * stride, keep, _mm512_extracti32x4_epi32(v, 2));
-        _mm_mask_storeu_epi8(y + 3 * stride, keep, _mm512_extracti32x4_epi32(v, 3));
-    } else {
-        __mmask32 keep = (__mmask32)epi512_first(n);
-        _mm256_mask_storeu_epi8(y, keep, _mm512_castsi512_si256(v));
-        _mm256_mask_storeu_epi8(y + stride, keep, _mm512_extracti32x8_epi32(v, 1));
-    }
-}
-
 static inline __attribute__((always_inline)) void epi512_store_s16(const int nv, const epi512_pack *k, const __m512i *q, uint8_t *y,
                                                                   __mmask64 keep)
 {

@@ -92,3 +92,12 @@ static inline __attribute__((always_inline)) void mac16(const int mr, const int 
         mac16(mr, half, nv, 0, px, w, k, acc);                                                                                            \
         mac16(mr, nv - half, nv, half, px, w, k, acc);                                                                                    \
     }
+
+/* Tiles by vectors and pixels: up to 8, 6, 4 and 3 pixels of 1 to 4 vectors; fn_1x1 ... */
+#define TILE16_PX_8643 { 0, 8, 6, 4, 3 }
+#define TILE16_TABLE_8643(fn)                                                                                                             \
+    {                                                                                                                                     \
+        { NULL }, { NULL, fn##_1x1, fn##_2x1, fn##_3x1, fn##_4x1, fn##_5x1, fn##_6x1, fn##_7x1, fn##_8x1 },                               \
+            { NULL, fn##_1x2, fn##_2x2, fn##_3x2, fn##_4x2, fn##_5x2, fn##_6x2 }, { NULL, fn##_1x3, fn##_2x3, fn##_3x3, fn##_4x3 },       \
+            { NULL, fn##_1x4, fn##_2x4, fn##_3x4 },                                                                                       \
+    }

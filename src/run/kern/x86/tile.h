@@ -38,9 +38,9 @@ enum {
     TILE_NEAR_INPUTS = 768 << 10, /* if the inputs of a sample, which then are read once a panel, are not more than this */
     TILE_EDGES_LEAST = 64,      /* channels from which runs of one tap are long enough */
     TILE_TOP = 1, TILE_BOTTOM = 2, TILE_LEFT = 4, TILE_RIGHT = 8, TILE_SETS = 16, /* bias sets: the sides where taps are missing */
-    TILE_HEAD = 64,     /* bytes of a panel's epi_mode */
     TILE_SLACK = 64,    /* bytes behind a copied band that a run's filled end may read */
     TILE_BAND_PX = 192, /* pixels that a band aims at (288 at most): the copied halo stays small, the band in L2 */
+    TILE_COPY_BYTES = 1 << 20, /* of a copied flat band: fewer pixels, down to TILE_BAND_LEAST, where these are long */
     TILE_UNITS = 8,     /* fewer than these make shorter bands, down to TILE_BAND_LEAST pixels, so that threads get even work */
     TILE_BAND_LEAST = 24,
 };
@@ -114,9 +114,8 @@ typedef struct tile_plan {
     tile_walk walk;
     size_t run_len;                            /* elements */
     uint32_t in_len, out_len;                  /* channels of a group */
-    uint32_t vecs, panels;                     /* of a group */
     uint32_t sets;                             /* of biases */
-    size_t vec_bytes;                          /* of one vector in a panel */
+    panel_cut cut;                             /* of a group's channels */
     bool flat, copy, edges;
     bool by_panel;                             /* bands change first from unit to unit, then panels */
     bool bottom, right;                        /* edges: the last row (column) of outputs misses taps */
@@ -124,14 +123,19 @@ typedef struct tile_plan {
     size_t in_px, px_bytes, row_bytes, rows, columns; /* in_px: bytes of x; the others: of a band as read */
 } tile_plan;
 
-static uint32_t tile_ceil(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
-
 static uint32_t tile_bands(uint64_t px, uint32_t panels)
 {
     uint64_t bands = (px + TILE_BAND_PX / 2) / TILE_BAND_PX, most = (px + TILE_BAND_LEAST - 1) / TILE_BAND_LEAST;
-    uint64_t least = tile_ceil(TILE_UNITS, panels);
+    uint64_t least = div_up(TILE_UNITS, panels);
     least = least < most ? least : most;
     return (uint32_t)(bands < least ? least : bands);
+}
+
+/* Most pixels of a flat band. */
+static inline uint32_t tile_flat_most(const tile_plan *p)
+{
+    const size_t most = p->copy ? TILE_COPY_BYTES / p->px_bytes : SIZE_MAX;
+    return most > TILE_BAND_PX * 3 / 2 ? TILE_BAND_PX * 3 / 2 : most < TILE_BAND_LEAST ? TILE_BAND_LEAST : (uint32_t)most;
 }
 
 /* Taps leave the map by at most one row or column on each side, and a run is one tap's channels in whole steps. */
@@ -184,45 +188,34 @@ static inline tile_plan tile_plan_of(const tile_level *v, const it_conv_geom *g,
 {
     tile_plan p = { .in_len = g->in_c / g->group, .out_len = g->out_c / g->group };
     plan_inputs(v, g, &p);
-    p.vecs = tile_ceil(p.out_len, v->lanes);
+    p.cut.vecs = div_up(p.out_len, v->lanes);
     size_t step_bytes = (size_t)p.walk.runs * p.walk.steps * v->lanes * 4;
-    bool wide = !p.edges && p.vecs <= v->wide_max && v->px_max[p.vecs] && p.vecs * step_bytes <= TILE_WIDE_BYTES;
+    bool wide = !p.edges && p.cut.vecs <= v->wide_max && v->px_max[p.cut.vecs] && p.cut.vecs * step_bytes <= TILE_WIDE_BYTES;
     uint32_t vec_max = v->vec_max;
-    if (p.edges && vec_max == 4 && vec_max * step_bytes > TILE_WIDE_BYTES && g->out_w < 5 * tile_ceil(g->out_w, v->px_max[4]))
+    if (p.edges && vec_max == 4 && vec_max * step_bytes > TILE_WIDE_BYTES && g->out_w < 5 * div_up(g->out_w, v->px_max[4]))
         vec_max = 3; /* weights pass once a tile: rows that would be cut into short tiles get taller ones instead */
-    p.panels = wide ? 1 : tile_ceil(p.vecs, vec_max);
-    if (vec_max != v->vec_max && p.panels > TILE_UNITS)
-        p.panels += p.panels % 2; /* such layers may have one band only: even work for two threads */
-    p.vec_bytes = v->lanes * 4 * (size_t)(p.sets + words) + step_bytes;
+    p.cut.panels = wide ? 1 : div_up(p.cut.vecs, vec_max);
+    if (vec_max != v->vec_max && p.cut.panels > TILE_UNITS)
+        p.cut.panels += p.cut.panels % 2; /* such layers may have one band only: even work for two threads */
+    p.cut.vec_bytes = v->lanes * 4 * (size_t)(p.sets + words) + step_bytes;
     uint64_t px = (uint64_t)g->out_h * g->out_w * (p.flat ? batch : 1), len = p.flat ? px : g->out_h;
-    p.bands = tile_bands(px, p.panels * g->group);
+    p.bands = tile_bands(px, p.cut.panels * g->group);
+    if (p.flat && p.bands < (len + tile_flat_most(&p) - 1) / tile_flat_most(&p))
+        p.bands = (uint32_t)((len + tile_flat_most(&p) - 1) / tile_flat_most(&p));
     p.bands = p.bands > len ? (uint32_t)len : p.bands;
     p.band_rows = (uint32_t)((len + p.bands - 1) / p.bands);
     p.bands = (uint32_t)((len + p.band_rows - 1) / p.band_rows);
-    p.by_panel = !p.copy && p.bands > 1 && g->group == 1 && p.vecs * step_bytes > TILE_FAR_WEIGHTS &&
+    p.by_panel = !p.copy && p.bands > 1 && g->group == 1 && p.cut.vecs * step_bytes > TILE_FAR_WEIGHTS &&
                  p.row_bytes * g->in_h <= TILE_NEAR_INPUTS;
     p.rows = (size_t)(p.band_rows - 1) * g->stride_h + (size_t)(g->kh - 1) * g->dil_h + 1;
     return p;
 }
 
-/* The vectors of a group's panel: as even as can be, the larger ones first. */
-static uint32_t panel_vecs(const tile_plan *p, uint32_t panel) { return p->vecs / p->panels + (panel < p->vecs % p->panels); }
-static uint32_t panel_first_vec(const tile_plan *p, uint32_t panel)
-{
-    uint32_t larger = p->vecs % p->panels;
-    return panel * (p->vecs / p->panels) + (panel < larger ? panel : larger);
-}
-static size_t panel_at(const tile_plan *p, uint32_t group, uint32_t panel)
-{
-    return (size_t)group * (p->panels * (size_t)TILE_HEAD + p->vecs * p->vec_bytes) + panel * (size_t)TILE_HEAD +
-           panel_first_vec(p, panel) * p->vec_bytes;
-}
-
 /* Lists of fixes: where each panel's begins and the last one's ends, then all. */
-static inline size_t tile_fixes_at(const tile_plan *p, const it_conv_geom *g) { return panel_at(p, g->group, 0); }
+static inline size_t tile_fixes_at(const tile_plan *p, const it_conv_geom *g) { return panel_at(&p->cut, g->group, 0); }
 static inline size_t tile_fix_firsts(const tile_plan *p, const it_conv_geom *g)
 {
-    return it_round_up(((size_t)p->panels * g->group + 1) * sizeof(uint32_t), 16);
+    return it_round_up(((size_t)p->cut.panels * g->group + 1) * sizeof(uint32_t), 16);
 }
 
 static inline size_t tile_packed_bytes(const tile_level *v, const it_conv_geom *g, const it_epi *e)
@@ -313,7 +306,7 @@ static inline void pack_thresholds(const it_epi *e, size_t o, uint32_t lanes, in
 /* The channel that stands in a panel's lane; false: none. */
 static inline bool lane_channel(const tile_level *v, const tile_plan *p, uint32_t group, uint32_t panel, uint32_t lane, size_t *o)
 {
-    uint32_t c = panel_first_vec(p, panel) * v->lanes + v->channel(panel_vecs(p, panel), lane / v->lanes, lane % v->lanes);
+    uint32_t c = panel_first_vec(&p->cut, panel) * v->lanes + v->channel(panel_vecs(&p->cut, panel), lane / v->lanes, lane % v->lanes);
     *o = (size_t)group * p->out_len + c;
     return c < p->out_len;
 }
@@ -322,7 +315,7 @@ static inline bool lane_channel(const tile_level *v, const tile_plan *p, uint32_
 static inline void pack_wide_fixes(const tile_level *v, const tile_plan *p, const it_conv_geom *g, uint32_t group, uint32_t panel,
                                    uint8_t *weights)
 {
-    const uint32_t lanes = panel_vecs(p, panel) * v->lanes;
+    const uint32_t lanes = panel_vecs(&p->cut, panel) * v->lanes;
     size_t o;
     for (uint32_t i = 0; g->fixes_len && i < lanes; i++)
         for (uint32_t k = lane_channel(v, p, group, panel, i, &o) ? it_fix_first(g, o) : g->fixes_len; k < g->fixes_len; k++) {
@@ -348,7 +341,7 @@ static inline uint32_t pack_panel_fixes(const tile_level *v, const tile_plan *p,
 {
     const uint32_t begin = n;
     size_t o;
-    for (uint32_t i = 0; i < panel_vecs(p, panel) * v->lanes; i++)
+    for (uint32_t i = 0; i < panel_vecs(&p->cut, panel) * v->lanes; i++)
         for (uint32_t k = lane_channel(v, p, group, panel, i, &o) ? it_fix_first(g, o) : g->fixes_len;
              k < g->fixes_len && g->fixes[k].out == o; k++)
             to[n++] = tile_fix_of(v, p, g, &g->fixes[k], i);
@@ -363,17 +356,17 @@ static inline void pack_fixes(const tile_level *v, const tile_plan *p, const it_
     uint32_t *first = (uint32_t *)dst, n = 0;
     tile_fix *to = (tile_fix *)(dst + tile_fix_firsts(p, g));
     memset(dst, 0, tile_fix_firsts(p, g));
-    for (uint32_t at = 0; at < p->panels * g->group; at++, first[at] = n)
-        n = pack_panel_fixes(v, p, g, at / p->panels, at % p->panels, to, n);
+    for (uint32_t at = 0; at < p->cut.panels * g->group; at++, first[at] = n)
+        n = pack_panel_fixes(v, p, g, at / p->cut.panels, at % p->cut.panels, to, n);
 }
 
 static inline void pack_panel(const tile_level *v, const tile_plan *p, const it_conv_geom *g, const it_epi *e, const int8_t *w,
                               uint32_t group, uint32_t panel, uint8_t *dst)
 {
-    uint32_t vecs = panel_vecs(p, panel), first = panel_first_vec(p, panel) * v->lanes, lanes = vecs * v->lanes;
+    uint32_t vecs = panel_vecs(&p->cut, panel), first = panel_first_vec(&p->cut, panel) * v->lanes, lanes = vecs * v->lanes;
     size_t taps = (size_t)g->kh * g->kw * p->in_len;
-    memset(dst, 0, TILE_HEAD + vecs * p->vec_bytes);
-    int32_t *mode = (int32_t *)dst, *bias = (int32_t *)(dst + TILE_HEAD), *mult = bias + (size_t)p->sets * lanes, *shift = mult + lanes;
+    memset(dst, 0, PANEL_HEAD + vecs * p->cut.vec_bytes);
+    int32_t *mode = (int32_t *)dst, *bias = (int32_t *)(dst + PANEL_HEAD), *mult = bias + (size_t)p->sets * lanes, *shift = mult + lanes;
     uint8_t *weights = (uint8_t *)(mult + (size_t)tile_words(v, e) * lanes);
     const int8_t *from[TILE_VEC_MAX * TILE_LANES_MAX] = { NULL };
     for (uint32_t i = 0; i < lanes; i++) {
@@ -407,8 +400,8 @@ static inline void tile_pack(const tile_level *v, const it_conv_geom *g, const i
 {
     tile_plan p = tile_plan_of(v, g, tile_words(v, e), 1);
     for (uint32_t group = 0; group < g->group; group++)
-        for (uint32_t panel = 0; panel < p.panels; panel++)
-            pack_panel(v, &p, g, e, w, group, panel, (uint8_t *)dst + panel_at(&p, group, panel));
+        for (uint32_t panel = 0; panel < p.cut.panels; panel++)
+            pack_panel(v, &p, g, e, w, group, panel, (uint8_t *)dst + panel_at(&p.cut, group, panel));
     if (v->fix && g->fixes_len)
         pack_fixes(v, &p, g, (uint8_t *)dst + tile_fixes_at(&p, g));
 }
@@ -416,7 +409,7 @@ static inline void tile_pack(const tile_level *v, const it_conv_geom *g, const i
 static inline uint32_t tile_units(const tile_level *v, const it_conv_geom *g, uint32_t batch)
 {
     tile_plan p = tile_plan_of(v, g, 0, batch);
-    return (p.flat ? 1 : batch) * p.bands * p.panels * g->group;
+    return (p.flat ? 1 : batch) * p.bands * p.cut.panels * g->group;
 }
 
 static inline size_t tile_scratch_bytes(const tile_level *v, const it_conv_geom *g)
@@ -424,7 +417,7 @@ static inline size_t tile_scratch_bytes(const tile_level *v, const it_conv_geom 
     tile_plan p = tile_plan_of(v, g, 0, 1);
     if (!p.copy)
         return 0;
-    return (p.flat ? TILE_BAND_PX * 3 / 2 * p.px_bytes : p.rows * p.row_bytes) + TILE_SLACK;
+    return (p.flat ? tile_flat_most(&p) * p.px_bytes : p.rows * p.row_bytes) + TILE_SLACK;
 }
 
 #endif

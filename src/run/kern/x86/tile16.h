@@ -36,7 +36,6 @@ enum {
     TILE16_BAND_LEAST = 24,
     TILE16_UNITS = 8,              /* fewer make shorter bands */
     TILE16_FEW_PX = 3,             /* outputs a channel, up to which weights are read once: panels of TILE16_VEC_MAX vectors */
-    TILE16_HEAD = 64,
     TILE16_SLACK = 64,             /* behind a plane: what a filled run's end may read */
 };
 
@@ -71,8 +70,8 @@ typedef struct tile16_level {
 
 typedef struct tile16_plan {
     tile16_walk walk;
-    uint32_t in_len, out_len, vecs, panels, words;
-    size_t vec_bytes, panel_bytes; /* one vector's part of a panel; the head and what rounds it up */
+    uint32_t in_len, out_len, words;
+    panel_cut cut;                 /* of a group's channels */
     bool linear, copy;             /* linear: bands are pixels of the whole batch, one behind the other as read; else rows of a sample */
     bool flat;                     /* linear, and input pixels are output pixels */
     uint32_t len, band, bands;     /* pixels (rows) in all, of a band; bands (of a sample) */
@@ -109,7 +108,7 @@ static inline void tile16_bands(const tile16_level *v, const it_conv_geom *g, ui
     uint64_t map = (uint64_t)g->out_h * g->out_w;
     uint64_t most = TILE16_BAND_BYTES / (p->px_bytes * v->planes * g->stride_h * (p->linear ? 1 : g->stride_w));
     most = most > TILE16_BAND_PX ? TILE16_BAND_PX : most < TILE16_BAND_LEAST ? TILE16_BAND_LEAST : most;
-    uint64_t need = tile16_ceil(TILE16_UNITS, p->panels * g->group), share = (map + need - 1) / need;
+    uint64_t need = tile16_ceil(TILE16_UNITS, p->cut.panels * g->group), share = (map + need - 1) / need;
     if (share < most)
         most = share > TILE16_BAND_LEAST ? share : most < TILE16_BAND_LEAST ? most : TILE16_BAND_LEAST;
     p->len = p->linear ? (uint32_t)(map * batch) : g->out_h;
@@ -129,23 +128,12 @@ static inline tile16_plan tile16_plan_of(const tile16_level *v, const it_conv_ge
     tile16_plan p = { .in_len = g->in_c / g->group, .out_len = g->out_c / g->group, .words = words };
     tile16_inputs(v, g, &p);
     uint32_t vec_max = (uint64_t)g->out_h * g->out_w <= TILE16_FEW_PX ? TILE16_VEC_MAX : 2;
-    p.vecs = tile16_ceil(p.out_len, v->lanes);
-    p.panels = tile16_ceil(p.vecs, vec_max);
+    p.cut.vecs = tile16_ceil(p.out_len, v->lanes);
+    p.cut.panels = tile16_ceil(p.cut.vecs, vec_max);
     size_t steps = (size_t)p.walk.kh * p.walk.runs_w * p.walk.steps;
-    p.vec_bytes = it_round_up(v->lanes * (4 * (size_t)words + steps * v->granule), 64);
+    p.cut.vec_bytes = it_round_up(v->lanes * (4 * (size_t)words + steps * v->granule), 64);
     tile16_bands(v, g, batch, &p);
     return p;
-}
-
-static inline uint32_t tile16_vecs(const tile16_plan *p, uint32_t panel) { return p->vecs / p->panels + (panel < p->vecs % p->panels); }
-static inline uint32_t tile16_first(const tile16_plan *p, uint32_t panel)
-{
-    uint32_t larger = p->vecs % p->panels;
-    return panel * (p->vecs / p->panels) + (panel < larger ? panel : larger);
-}
-static inline size_t tile16_at(const tile16_plan *p, uint32_t group, uint32_t panel)
-{
-    return ((size_t)group * p->panels + panel) * TILE16_HEAD + ((size_t)group * p->vecs + tile16_first(p, panel)) * p->vec_bytes;
 }
 
 static inline bool tile16_can(const tile16_level *v, const it_conv_geom *g, const it_epi *e)
@@ -161,7 +149,7 @@ static inline bool tile16_can(const tile16_level *v, const it_conv_geom *g, cons
 static inline size_t tile16_packed_bytes(const tile16_level *v, const it_conv_geom *g, const it_epi *e)
 {
     tile16_plan p = tile16_plan_of(v, g, tile16_words(e), 1);
-    return tile16_at(&p, g->group, 0);
+    return panel_at(&p.cut, g->group, 0);
 }
 
 static inline size_t tile16_scratch_bytes(const tile16_level *v, const it_conv_geom *g)
@@ -173,7 +161,7 @@ static inline size_t tile16_scratch_bytes(const tile16_level *v, const it_conv_g
 static inline uint32_t tile16_units(const tile16_level *v, const it_conv_geom *g, uint32_t batch)
 {
     tile16_plan p = tile16_plan_of(v, g, 3, batch);
-    return (p.linear ? 1 : batch) * p.bands * p.panels * g->group;
+    return (p.linear ? 1 : batch) * p.bands * p.cut.panels * g->group;
 }
 
 /* ---- packing ---- */
@@ -218,13 +206,13 @@ static inline epi_mode tile16_mode(const it_epi *e, const int8_t *w, size_t taps
 static inline void tile16_pack_panel(const tile16_level *v, const tile16_plan *p, const it_conv_geom *g, const it_epi *e, const int8_t *w,
                                      uint32_t group, uint32_t panel, uint8_t *dst)
 {
-    uint32_t vecs = tile16_vecs(p, panel), lanes = vecs * v->lanes, first = tile16_first(p, panel) * v->lanes;
+    uint32_t vecs = panel_vecs(&p->cut, panel), lanes = vecs * v->lanes, first = panel_first_vec(&p->cut, panel) * v->lanes;
     uint32_t channels = p->out_len - first < lanes ? p->out_len - first : lanes;
     size_t taps = (size_t)g->kh * g->kw * p->in_len, begin = (size_t)group * p->out_len + first, runs = (size_t)p->walk.kh * p->walk.runs_w;
-    memset(dst, 0, TILE16_HEAD + vecs * p->vec_bytes);
+    memset(dst, 0, PANEL_HEAD + vecs * p->cut.vec_bytes);
     epi_mode mode = tile16_mode(e, w, taps, begin, begin + channels);
     *(int32_t *)dst = (int32_t)mode;
-    dst += TILE16_HEAD;
+    dst += PANEL_HEAD;
     for (uint32_t i = 0; i < lanes && !e->levels_len; i++) /* shifts of lanes without a channel: any that gives 0 */
         if (!e->acc64)
             ((int32_t *)dst)[2 * lanes + i] = 33;
@@ -249,8 +237,8 @@ static inline void tile16_pack(const tile16_level *v, const it_conv_geom *g, con
 {
     tile16_plan p = tile16_plan_of(v, g, tile16_words(e), 1);
     for (uint32_t group = 0; group < g->group; group++)
-        for (uint32_t panel = 0; panel < p.panels; panel++)
-            tile16_pack_panel(v, &p, g, e, w, group, panel, (uint8_t *)dst + tile16_at(&p, group, panel));
+        for (uint32_t panel = 0; panel < p.cut.panels; panel++)
+            tile16_pack_panel(v, &p, g, e, w, group, panel, (uint8_t *)dst + panel_at(&p.cut, group, panel));
 }
 
 /* ---- bands ---- */
@@ -286,15 +274,12 @@ static inline void tile16_fill(const tile16_level *v, const tile16_plan *p, cons
 static inline void tile16_copy_rows(const tile16_level *v, const tile16_plan *p, const it_conv_geom *g, const int16_t *x, int64_t ih,
                                     size_t rows, uint8_t *dst)
 {
-    size_t left = g->pad_l < p->columns ? g->pad_l : p->columns, mid = p->columns - left < g->in_w ? p->columns - left : g->in_w;
     for (size_t r = 0; r < rows; r++, ih++, dst += p->row_bytes) {
-        if (ih < 0 || ih >= g->in_h) {
-            tile16_fill(v, p, g, p->columns, dst);
-            continue;
-        }
-        tile16_fill(v, p, g, left, dst);
-        tile16_copy_px(v, p, g, x + (size_t)ih * g->in_w * it_conv_in_pitch(g), 1, mid, dst + left * p->px_bytes);
-        tile16_fill(v, p, g, p->columns - left - mid, dst + (left + mid) * p->px_bytes);
+        const row_cut k = row_cut_of(g, p->columns, ih);
+        tile16_fill(v, p, g, k.left, dst);
+        if (k.mid > 0)
+            tile16_copy_px(v, p, g, x + (size_t)ih * g->in_w * it_conv_in_pitch(g), 1, k.mid, dst + k.left * p->px_bytes);
+        tile16_fill(v, p, g, k.right, dst + (k.left + k.mid) * p->px_bytes);
     }
 }
 
@@ -434,17 +419,17 @@ static inline void tile16_run(const tile16_level *v, const it_conv_geom *g, cons
                               uint32_t unit_begin, uint32_t unit_end, void *scratch)
 {
     tile16_plan p = tile16_plan_of(v, g, tile16_words(e), io->batch);
-    uint32_t panels = p.panels * g->group;
+    uint32_t panels = p.cut.panels * g->group;
     tile16_band b = { 0 };
     for (uint32_t u = unit_begin; u < unit_end; u++) {
         if (u == unit_begin || u % panels == 0)
             b = tile16_open(v, &p, g, io->x, u / panels, scratch);
-        uint32_t group = u % panels / p.panels, panel = u % panels % p.panels, first = tile16_first(&p, panel) * v->lanes;
-        const uint8_t *at = (const uint8_t *)packed + tile16_at(&p, group, panel);
-        tile16_out o = { .consts = (const int32_t *)(at + TILE16_HEAD), .e = e, .mode = (epi_mode)*(const int32_t *)at,
-                         .vecs = tile16_vecs(&p, panel), .pixel_bytes = it_conv_out_pitch(g) * (e->out == INTACT_S16 ? 2 : 1) };
+        uint32_t group = u % panels / p.cut.panels, panel = u % panels % p.cut.panels, first = panel_first_vec(&p.cut, panel) * v->lanes;
+        const uint8_t *at = (const uint8_t *)packed + panel_at(&p.cut, group, panel);
+        tile16_out o = { .consts = (const int32_t *)(at + PANEL_HEAD), .e = e, .mode = (epi_mode)*(const int32_t *)at,
+                         .vecs = panel_vecs(&p.cut, panel), .pixel_bytes = it_conv_out_pitch(g) * (e->out == INTACT_S16 ? 2 : 1) };
         o.channels = p.out_len - first < o.vecs * v->lanes ? p.out_len - first : o.vecs * v->lanes;
-        tile16_panel(v, &p, g, &o, io, &b, at + TILE16_HEAD + (size_t)o.vecs * v->lanes * 4 * p.words,
+        tile16_panel(v, &p, g, &o, io, &b, at + PANEL_HEAD + (size_t)o.vecs * v->lanes * 4 * p.words,
                      (size_t)group * p.in_len * (v->planes == 2 ? 1 : 2), (size_t)group * p.out_len + first);
     }
 }
@@ -452,18 +437,8 @@ static inline void tile16_run(const tile16_level *v, const it_conv_geom *g, cons
 /* Both kernels of a level; text: the tile. */
 #define TILE16_KERNS(name, text, level)                                                                                                   \
     static bool s16_can(const it_conv_geom *g, const it_epi *e) { return tile16_can(&level, g, e); }                                     \
-    static size_t s16_packed_bytes(const it_conv_geom *g, const it_epi *e) { return tile16_packed_bytes(&level, g, e); }                  \
-    static void s16_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { tile16_pack(&level, g, e, w, dst); }       \
-    static uint32_t s16_units(const it_conv_geom *g, uint32_t batch) { return tile16_units(&level, g, batch); }                          \
-    static size_t s16_scratch_bytes(const it_conv_geom *g) { return tile16_scratch_bytes(&level, g); }                                   \
-    static void s16_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t begin, uint32_t end,   \
-                        void *scratch)                                                                                                    \
-    {                                                                                                                                     \
-        tile16_run(&level, g, e, packed, io, begin, end, scratch);                                                                        \
-    }                                                                                                                                     \
-    const it_kern_conv it_kern_conv_s16_##name = { "conv_s16_" text, s16_can, s16_packed_bytes, s16_pack, s16_units, s16_scratch_bytes,   \
-                                                   s16_run };                                                                             \
-    const it_kern_conv it_kern_dense_s16_##name = { "dense_s16_" text, s16_can, s16_packed_bytes, s16_pack, s16_units,                    \
-                                                    s16_scratch_bytes, s16_run };
+    CONV_FUNCTIONS(s16, tile16, level)                                                                                                    \
+    const it_kern_conv it_kern_conv_s16_##name = CONV_VERSION("conv_s16_" text, s16_can, s16);                                            \
+    const it_kern_conv it_kern_dense_s16_##name = CONV_VERSION("dense_s16_" text, s16_can, s16);
 
 #endif

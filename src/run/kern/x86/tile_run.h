@@ -19,16 +19,12 @@ static inline void copy_pixels(const tile_level *v, const tile_plan *p, const it
 /* Rows [ih, ih + p->rows) of a sample, columns from -pad_l, padding in place. */
 static inline void copy_rows(const tile_level *v, const tile_plan *p, const it_conv_geom *g, const uint8_t *x, int64_t ih, uint8_t *dst)
 {
-    size_t c = g->in_c, left = g->pad_l < p->columns ? g->pad_l : p->columns;
-    size_t mid = p->columns - left < g->in_w ? p->columns - left : g->in_w, right = p->columns - left - mid;
     for (size_t r = 0; r < p->rows; r++, ih++, dst += p->row_bytes) {
-        if (ih < 0 || ih >= g->in_h) {
-            fill_zero(dst, g->in_zero, p->columns * c, v->x_bytes);
-            continue;
-        }
-        fill_zero(dst, g->in_zero, left * c, v->x_bytes);
-        copy_pixels(v, p, g, x + (size_t)ih * g->in_w * p->in_px, mid, dst + left * p->px_bytes);
-        fill_zero(dst + (left + mid) * p->px_bytes, g->in_zero, right * c, v->x_bytes);
+        const row_cut k = row_cut_of(g, p->columns, ih);
+        fill_zero(dst, g->in_zero, k.left * g->in_c, v->x_bytes);
+        if (k.mid > 0)
+            copy_pixels(v, p, g, x + (size_t)ih * g->in_w * p->in_px, k.mid, dst + k.left * p->px_bytes);
+        fill_zero(dst + (k.left + k.mid) * p->px_bytes, g->in_zero, k.right * g->in_c, v->x_bytes);
     }
 }
 
@@ -173,7 +169,7 @@ static inline void job_band(tile_job *j, const tile_plan *p, const tile_band *b,
 {
     const uint8_t *px[TILE_PX_MAX], *row = b->x + x_at, *at = row;
     uint32_t px_max = j->v->px_max[j->out.vecs], part = px_max > TILE_TALL ? b->row_px : b->px;
-    uint32_t tiles = tile_ceil(part, px_max), least = part / tiles, larger = part % tiles, column = 0;
+    uint32_t tiles = div_up(part, px_max), least = part / tiles, larger = part % tiles, column = 0;
     tile_walk k = p->walk;
     k.bias_first = k.bias_last = j->bias;
     for (uint32_t done = 0; done < b->px; done += part)
@@ -205,7 +201,7 @@ static inline void job_edges(tile_job *j, const tile_plan *p, const it_conv_geom
 {
     const uint8_t *px[TILE_PX_MAX];
     uint32_t px_max = j->v->px_max[j->out.vecs];
-    uint32_t tiles = tile_ceil(b->row_px, px_max > TILE_TALL ? TILE_TALL : px_max);
+    uint32_t tiles = div_up(b->row_px, px_max > TILE_TALL ? TILE_TALL : px_max);
     uint32_t least = b->row_px / tiles, larger = b->row_px % tiles;
     bool merge = g->group == 1 && p->px_bytes == g->in_c;
     size_t row_weights = (size_t)p->walk.runs_w * p->walk.steps * j->lanes * 4;
@@ -255,15 +251,15 @@ typedef struct tile_unit {
 static inline tile_unit unit_of(const tile_plan *p, uint32_t panels, uint32_t bands, uint32_t u)
 {
     uint32_t panel = p->by_panel ? u / bands : u % panels, band = p->by_panel ? u % bands : u / panels;
-    return (tile_unit){ panel / p->panels, panel % p->panels, band, u + 1 == panels * bands, panels > 1 && (!p->by_panel || band == 0),
-                        p->by_panel || panel == 0 };
+    return (tile_unit){ panel / p->cut.panels, panel % p->cut.panels, band, u + 1 == panels * bands,
+                        panels > 1 && (!p->by_panel || band == 0), p->by_panel || panel == 0 };
 }
 
 /* The weights that are needed after those of unit u: the next panel's where they are new to this call, or at the very end io's. */
 static inline void job_next(tile_job *j, const tile_plan *p, const it_conv_io *io, const tile_unit *t, uint32_t bands, const uint8_t *end,
                             size_t bytes, bool again)
 {
-    bool more = t->panel + 1 < p->panels && !again && (!p->by_panel || t->band + 1 == bands);
+    bool more = t->panel + 1 < p->cut.panels && !again && (!p->by_panel || t->band + 1 == bands);
     j->next = t->last ? io->next : end;
     j->next_bytes = t->last ? io->next_bytes : more ? bytes : 0;
 }
@@ -271,10 +267,10 @@ static inline void job_next(tile_job *j, const tile_plan *p, const it_conv_io *i
 static inline void job_panel(tile_job *j, const tile_plan *p, const uint8_t *at, uint32_t panel, uint32_t words)
 {
     const tile_level *v = j->v;
-    uint32_t first = panel_first_vec(p, panel) * v->lanes, vecs = panel_vecs(p, panel);
+    uint32_t first = panel_first_vec(&p->cut, panel) * v->lanes, vecs = panel_vecs(&p->cut, panel);
     j->lanes = vecs * v->lanes;
     j->waiting_max = TILE_ACC_ALL * 16 / j->lanes - v->px_max[vecs];
-    j->bias = (const int32_t *)(at + TILE_HEAD);
+    j->bias = (const int32_t *)(at + PANEL_HEAD);
     j->out.consts = j->bias + (size_t)p->sets * j->lanes;
     j->w = (const uint8_t *)(j->out.consts + (size_t)words * j->lanes);
     j->out.vecs = vecs;
@@ -305,7 +301,7 @@ static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it
 {
     const uint32_t words = tile_words(v, e);
     const tile_plan p = tile_plan_of(v, g, words, io->batch);
-    const uint32_t panels = p.panels * g->group, bands = (p.flat ? 1 : io->batch) * p.bands;
+    const uint32_t panels = p.cut.panels * g->group, bands = (p.flat ? 1 : io->batch) * p.bands;
     const size_t out_bytes = e->out == INTACT_S16 ? 2 : 1;
     tile_band b = { 0 };
     tile_job j;
@@ -320,15 +316,15 @@ static inline void tile_run(const tile_level *v, const it_conv_geom *g, const it
         const tile_unit t = unit_of(&p, panels, bands, u);
         if (u == unit_begin || t.band_new)
             b = band_open(v, &p, g, io->x, io->batch, t.band, scratch);
-        const uint8_t *at = (const uint8_t *)packed + panel_at(&p, t.group, t.panel);
-        const size_t bytes = TILE_HEAD + panel_vecs(&p, t.panel) * p.vec_bytes;
-        const size_t first_out = (size_t)t.group * p.out_len + (size_t)panel_first_vec(&p, t.panel) * v->lanes;
+        const uint8_t *at = (const uint8_t *)packed + panel_at(&p.cut, t.group, t.panel);
+        const size_t bytes = PANEL_HEAD + panel_vecs(&p.cut, t.panel) * p.cut.vec_bytes;
+        const size_t first_out = (size_t)t.group * p.out_len + (size_t)panel_first_vec(&p.cut, t.panel) * v->lanes;
         const size_t x_at = (size_t)t.group * p.in_len * v->x_bytes;
         job_next(&j, &p, io, &t, bands, at + bytes, bytes, !p.by_panel && u - unit_begin >= panels);
         if (u == unit_begin || t.weights_new) {
             job_panel(&j, &p, at, t.panel, words);
             if (v->fix && g->fixes_len)
-                job_fixes(&j, &p, g, (const uint8_t *)packed + tile_fixes_at(&p, g), t.group * p.panels + t.panel);
+                job_fixes(&j, &p, g, (const uint8_t *)packed + tile_fixes_at(&p, g), t.group * p.cut.panels + t.panel);
             job_open(&j);
         }
         j.out.other = e->add ? (const uint8_t *)io->other + b.y_px * j.out.other_bytes + first_out : NULL;
@@ -345,19 +341,5 @@ static inline bool tile_takes(const tile_level *v, const it_conv_geom *g, const 
 {
     return g->group > 0 && !e->acc64 && (v->levels || e->levels_len == 0);
 }
-
-/* The functions of a kernel at a level. */
-#define TILE_KERN(kern, level)                                                                                                            \
-    static bool kern##_can(const it_conv_geom *g, const it_epi *e) { return tile_takes(&level, g, e); }                                   \
-    static bool kern##_dense_can(const it_conv_geom *g, const it_epi *e) { return g->kh == 1 && g->kw == 1 && tile_takes(&level, g, e); } \
-    static size_t kern##_packed_bytes(const it_conv_geom *g, const it_epi *e) { return tile_packed_bytes(&level, g, e); }                \
-    static void kern##_pack(const it_conv_geom *g, const it_epi *e, const int8_t *w, void *dst) { tile_pack(&level, g, e, w, dst); }      \
-    static uint32_t kern##_units(const it_conv_geom *g, uint32_t batch) { return tile_units(&level, g, batch); }                         \
-    static size_t kern##_scratch_bytes(const it_conv_geom *g) { return tile_scratch_bytes(&level, g); }                                  \
-    static void kern##_run(const it_conv_geom *g, const it_epi *e, const void *packed, const it_conv_io *io, uint32_t unit_begin,         \
-                           uint32_t unit_end, void *scratch)                                                                              \
-    {                                                                                                                                     \
-        tile_run(&level, g, e, packed, io, unit_begin, unit_end, scratch);                                                                \
-    }
 
 #endif

@@ -5,7 +5,15 @@
 
 #include <string.h>
 
-#include "run/kern/kern_level.h"
+#include "run/kern/conv.h"
+
+/* The four bytes at p. */
+static inline int32_t load_four(const uint8_t *p)
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
 
 /* Which of a panel's channels stands in a lane: the order in which packing 32-bit lanes to bytes leaves channels in sequence within a
 ** 128-bit block. */
