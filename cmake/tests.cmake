@@ -34,7 +34,8 @@ foreach(src ${INTACT_TESTS_SH})
   if(NOT name MATCHES "^lib")
     add_test(NAME ${area}.${name} COMMAND bash ${src})
     set_tests_properties(${area}.${name} PROPERTIES SKIP_RETURN_CODE 77 ENVIRONMENT "${INTACT_TEST_ENV}" TIMEOUT 900)
-    if(area STREQUAL "accuracy" OR name STREQUAL "new") # networks at full size: once, in the release build
+    # Networks at full size, searches of many trials: once, in the release build.
+    if(area STREQUAL "accuracy" OR "${area}.${name}" MATCHES "^(cli\\.(new|search|gate|fallback|readme)|report\\.search)$")
       set_tests_properties(${area}.${name} PROPERTIES LABELS slow)
     endif()
   endif()

@@ -79,7 +79,7 @@ static bool make_output(it_graph *g, it_value *v)
 intact_status it_arch_make(const it_arch *a, const it_arch_options *o, it_graph *g, intact_error *err)
 {
     int64_t input[3];
-    it_build b = {.g = g, .classes = o->classes, .err = err};
+    it_build b = {.g = g, .classes = o->classes, .o = o, .err = err};
     memcpy(input, o->input, sizeof input);
     IT_TRY(check(a, input, &b.classes, err));
     it_rng_seed(&b.rng, o->seed);

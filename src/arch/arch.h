@@ -25,6 +25,8 @@ typedef struct it_arch_options {
     int64_t input[3]; /* 1..4096 each; all 0: the architecture's */
     int64_t classes;  /* 1..1000000; 0: the architecture's */
     uint64_t seed;
+    int (*progress)(void *user, const char *what, uint64_t done, uint64_t total); /* as the context's, total 0: not known; NULL: none */
+    void *user;
 } it_arch_options;
 
 /* The network into an initialised graph: opset 13, batch free, He-normal weights of the seed, biases 0, BatchNormalization as the identity

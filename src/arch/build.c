@@ -8,6 +8,7 @@
 #define IN_MAX 8
 #define OUT_MAX 2
 #define BYTES_MAX (UINT64_C(1900) << 20) /* of constants: an ONNX file stays below 2 GiB */
+#define DRAWN_AT_ONCE ((size_t)1 << 20) /* weights between two looks at whether to go on; even: they come in pairs */
 
 int64_t it_build_channels(const it_value *x) { return x && x->t.rank > 1 ? x->t.dim[1] : 0; }
 
@@ -67,8 +68,15 @@ static it_value *constant_all(it_build *b, const char *node, const char *role, i
 static it_value *constant_he(it_build *b, const char *node, int rank, const int64_t *dim)
 {
     it_value *v = constant(b, node, "weight", IT_F32, rank, dim);
-    if (v) it_arch_gauss(&b->rng, v->t.data, (size_t)it_tensor_len(&v->t), sqrt(2.0 * (double)dim[0] / (double)it_tensor_len(&v->t)));
-    return v;
+    size_t len = v ? (size_t)it_tensor_len(&v->t) : 0;
+    for (size_t i = 0; i < len && b->st == INTACT_OK; i += DRAWN_AT_ONCE) {
+        size_t n = len - i < DRAWN_AT_ONCE ? len - i : DRAWN_AT_ONCE;
+        it_arch_gauss(&b->rng, (float *)v->t.data + i, n, sqrt(2.0 * (double)dim[0] / (double)len));
+        b->drawn += n;
+        if (b->o->progress && b->o->progress(b->o->user, "drawing weights", b->drawn, 0))
+            b->st = it_fail(b->err, INTACT_E_CANCELLED, node, "stopped on request after %llu weights", (unsigned long long)b->drawn);
+    }
+    return b->st == INTACT_OK ? v : NULL;
 }
 
 /* ---- nodes ---- */

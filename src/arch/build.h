@@ -12,6 +12,8 @@ typedef struct it_build {
     it_rng rng;
     int64_t classes;
     uint64_t bytes;    /* of constants so far */
+    const it_arch_options *o;
+    uint64_t drawn;    /* weights so far */
     intact_status st;
     intact_error *err;
 } it_build;

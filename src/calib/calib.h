@@ -25,9 +25,10 @@ typedef struct it_range { float lo, hi; } it_range; /* always lo <= 0 <= hi */
 
 typedef struct it_calib_args { int bits; bool symmetric; double percentile; } it_calib_args;
 typedef struct it_calib {
-    const char *name;    /* "max", "entropy", "percentile", "mse" */
+    const char *name;    /* "max", "entropy", "percentile", "mse", "auto" */
     bool has_parameter;  /* percentile:99.99 */
     double parameter_default;
+    bool searches;       /* stands for the best of the others, found by trials (ptq/choose.c); range is what the trials begin with */
     it_range (*range)(const it_hist *h, const it_calib_args *a);
 } it_calib;
 

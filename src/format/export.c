@@ -103,6 +103,15 @@ static it_value *graph_input(it_exporter *e, uint32_t t, it_type type, int rank,
     return v;
 }
 
+/* scale * floor(x / scale + 1/2): the number that x's code stands for, as the program has it. */
+static it_value *rounded(it_exporter *e, uint32_t t, it_value *x)
+{
+    it_value *scale = it_export_one(e, "_divisor", IT_F64, it_export_scale_of(&e->p->tensors.items[t])), *half = it_export_one(e, "_half", IT_F64, 0.5);
+    x = it_export_node(e, "Div", IT_EX_IN(it_export_cast(e, x, IT_F64), scale), NULL);
+    x = it_export_node(e, "Floor", IT_EX_IN(it_export_node(e, "Add", IT_EX_IN(x, half), NULL)), NULL);
+    return it_export_node(e, "Mul", IT_EX_IN(it_export_cast(e, x, IT_F32), it_export_scale(e, t)), NULL);
+}
+
 static void make_input(it_exporter *e, uint32_t input)
 {
     const uint32_t t = float_input(e, input);
@@ -123,6 +132,8 @@ static void make_input(it_exporter *e, uint32_t input)
     }
     it_value *x = graph_input(e, t, IT_F32, rank, dim), *scale = it_export_scale(e, t), *zero = it_export_zero(e, t);
     e->about = e->name[t];
+    if (e->opt.exact_input)
+        x = rounded(e, t, x);
     it_export_set_all(e, t, it_export_node(e, "QuantizeLinear", IT_EX_IN(x, scale, zero), NULL));
     e->name[t] = it_export_name(e, e->name[t], "_rounded"); /* what comes out of codes is not what came in */
     e->about = NULL;

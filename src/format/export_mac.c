@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/export.h"
+#include "op/lower.h"
 
 /* conv, dwconv and dense alike: filter o has `channels` times `taps` weights, channels first here, last in the program. */
 typedef struct filters {
@@ -113,6 +114,22 @@ static int weight_shape(const it_exporter *e, const it_pinstr *i, const filters 
     return 4;
 }
 
+/* A float has 24 bits of the multiplier's 31: of those near it the one with which ONNX Runtime gives the program's codes. */
+static float nearest_scale(const it_exporter *e, const it_pinstr *i, const filters *f, int64_t o, const int16_t *w, double scale)
+{
+    const it_ptensor *x = it_in(e->p, i, 0), *y = it_out(e->p, i, 0);
+    const it_mult m = { ((const int32_t *)it_const(e->p, f->mult)->data)[o], ((const int32_t *)it_const(e->p, f->shift)->data)[o] };
+    const int32_t bias = ((const int32_t *)it_const(e->p, f->bias)->data)[o];
+    it_fit fit = { .sum_lo = bias, .sum_hi = bias, .first = f->lo - y->zero_point, .last = f->hi - y->zero_point };
+    if (x->type != INTACT_U8 || y->type != INTACT_U8)
+        return (float)scale;
+    for (int64_t k = 0; k < f->channels * f->taps; k++) {
+        fit.sum_lo += w[k] < 0 ? 255 * w[k] : 0;
+        fit.sum_hi += w[k] > 0 ? 255 * w[k] : 0;
+    }
+    return it_lower_fit_weight(&fit, &m, (float)it_export_scale_of(x), (float)scale, (float)it_export_scale_of(y));
+}
+
 /* S_w = S_y m 2^-s / S_x; bias has S_x S_w. A channel without a multiplier is constant 0: weights 0 at any scale. */
 static bool find_scales(it_exporter *e, const it_pinstr *i, const filters *f, int16_t *w, int32_t *bias, float *scale, float *bias_scale)
 {
@@ -128,8 +145,8 @@ static bool find_scales(it_exporter *e, const it_pinstr *i, const filters *f, in
             return it_export_fail(e, "the weights of channel %lld have the scale %g, their bias %g; normal positive floats are needed", (long long)o, v,
                                   v * s_x),
                    false;
-        scale[o] = (float)v;
-        bias_scale[o] = (float)(v * s_x);
+        scale[o] = m[o] ? nearest_scale(e, i, f, o, w + o * f->channels * f->taps, v) : (float)v;
+        bias_scale[o] = (float)((double)scale[o] * s_x);
     }
     return true;
 }

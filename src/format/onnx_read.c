@@ -180,6 +180,7 @@ intact_status it_onnx_read_memory(const void *bytes, size_t len, const char *nam
     g->file_bytes = len;
     intact_status st = kept ? unpack(&r, bytes, len) : it_fail_nomem(err, "model", strlen(name));
     if (st == INTACT_OK) st = read_model(&r);
+    for (size_t i = 0; st == INTACT_OK && i < r.owner->files.len; i++) g->file_bytes += r.owner->files.items[i].map.len;
     it_onnx_names_release(&r.names);
     return st == INTACT_OK ? st : it_fail_in(err, st, prefix);
 }
@@ -195,4 +196,18 @@ intact_status it_onnx_read(const char *path, it_graph *g, intact_error *err)
     intact_status st = it_onnx_read_memory(map.data, map.len, slash ? slash + 1 : path, slash == path ? "/" : folder, g, err);
     it_map_close(&map);
     return st;
+}
+
+intact_status it_onnx_sha256(const char *path, const it_graph *g, char out[65], intact_error *err)
+{
+    const it_onnx_owner *o = g->map_close == it_onnx_owner_free ? g->map : NULL;
+    it_sha256 h;
+    it_map map;
+    IT_TRY(it_map_open(path, &map, err));
+    it_sha256_init(&h);
+    it_sha256_add(&h, map.data, map.len);
+    it_map_close(&map);
+    for (size_t i = 0; o && i < o->files.len; i++) it_sha256_add(&h, o->files.items[i].map.data, o->files.items[i].map.len);
+    it_sha256_hex(&h, out);
+    return INTACT_OK;
 }

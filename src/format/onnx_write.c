@@ -254,6 +254,16 @@ static int64_t ir_version(int opset)
     return opset <= 14 ? 7 : opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
 }
 
+static intact_status put_meta(onnx_writer *w, Onnx__ModelProto *m)
+{
+    IT_TRY(room_list(w, 1, sizeof **m->metadata_props, &m->metadata_props));
+    Onnx__StringStringEntryProto *p = m->metadata_props[m->n_metadata_props++];
+    onnx__string_string_entry_proto__init(p);
+    p->key = borrow("intact");
+    p->value = borrow(w->g->meta);
+    return INTACT_OK;
+}
+
 static intact_status put_model(onnx_writer *w, Onnx__ModelProto *m, Onnx__GraphProto *graph)
 {
     const it_graph *g = w->g;
@@ -266,6 +276,7 @@ static intact_status put_model(onnx_writer *w, Onnx__ModelProto *m, Onnx__GraphP
     m->graph = graph;
     graph->name = borrow(g->name);
     IT_TRY(put_opsets(w, m));
+    if (g->meta) IT_TRY(put_meta(w, m));
     IT_TRY(room(w, g->values.len, sizeof *w->used, &w->used));
     mark_used(w);
     IT_TRY(put_initializers(w, graph));

@@ -58,7 +58,17 @@ typedef struct it_quant {
     const int8_t *codes;/* weights: the integer codes in the value's own (ONNX) order; NULL for activations */
     const int32_t *wide;/* of a bias (type S32) that came with the network: its codes, at the scale of the layer's sums */
     bool given;         /* came with the network: quantization leaves it as it is */
+    const uint8_t *levels; /* of u8 activations of 8 bits: the codes in use, ascending, 2 to 16 of them; NULL: all codes */
+    int levels_len;
+    /* Of weights while their codes are being chosen: a channel's scale is times group[channel][k / group_len] for its k-th weight. Finished codes are
+    ** times that already. NULL: none. */
+    const uint8_t *group;
+    int64_t group_len, groups;
 } it_quant;
+
+#define IT_QUANT_LEVELS_MAX 16
+/* Each code's nearest level; between two levels the upper one. Without levels each code stays. */
+void it_quant_nearest(const it_quant *q, uint8_t nearest[256]);
 
 typedef struct it_node it_node;
 typedef struct it_value {
@@ -109,11 +119,12 @@ typedef struct it_graph {
     it_arena arena;
     const intact_alloc *alloc;
     const char *name;         /* of the file, for messages */
+    const char *meta;         /* JSON that a written model carries as metadata "intact"; NULL: none */
     struct { it_value **items; size_t len, cap; } values;
     struct { it_node **items; size_t len, cap; } nodes; /* topological order */
     struct { it_value **items; size_t len, cap; } inputs, outputs;
     int opset;
-    uint64_t file_bytes;
+    uint64_t file_bytes;      /* with those of the files beside it that hold weights */
     void *map; size_t map_len; /* kept while constants point into it; opaque here */
     void (*map_close)(void *map, size_t len);
 } it_graph;

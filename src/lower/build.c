@@ -30,7 +30,10 @@ static intact_status lower_node(it_lower *lw, const it_node *n, intact_error *er
     if (!n->op->lower)
         return it_fail(err, INTACT_E_UNSUPPORTED, n->name, "%s (opset %d) has no integer form%s%s", n->op->onnx ? n->op->onnx : n->op->name, n->opset, n->op->hint ? "; " : "",
                        n->op->hint ? n->op->hint : "");
-    return n->op->lower(lw, n, err);
+    IT_TRY(n->op->lower(lw, n, err));
+    for (int k = 0; k < n->out_len; k++)
+        IT_TRY(it_lower_to_levels(lw, n, n->out[k], err));
+    return INTACT_OK;
 }
 
 intact_status it_lower_build(it_lower *lw, const it_graph *g, const it_pixel_map *pixels, it_prog *prog, const intact_alloc *a, intact_error *err)

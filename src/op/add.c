@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Add: y = a + b. Integers wrap. */
-#include "op/binary.h"
+#include "op/binary_back.h"
 
 #define BINARY_NAME(suffix) add_##suffix
 #define LOOP(id, suffix, type) IT_BINARY(BINARY_NAME(suffix), type, x + z)
@@ -29,9 +29,11 @@ static intact_status add_lower(it_lower *lw, const it_node *n, intact_error *err
     return it_lower_sum_of_two(lw, n, 1, add_with_right, add_with_left, err);
 }
 
+IT_BINARY_BACKS(add, 0, 3, g, g)
+
 const it_op it_op_add = {
     .name = "add", .onnx = "Add", .since = 1, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = add_infer, .forward = add_forward, .lower = add_lower,
     .quant = IT_BINARY_QUANT_CLAMPS,
-    .layout = IT_LAYOUT_ANY, .inplace = true,
+    .layout = IT_LAYOUT_ANY, .back = &add_back, .inplace = true,
 };

@@ -31,11 +31,13 @@ static intact_status average_pool_lower(it_lower *lw, const it_node *n, intact_e
     return it_pooling_lower(lw, n, IT_POOLING_AVERAGE, false, err);
 }
 
+IT_POOLING_BACK(average_pool, IT_POOLING_AVERAGE, false, 0)
+
 const it_op it_op_average_pool = {
     .name = "average_pool", .onnx = "AveragePool", .since = 1,
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_pooling_args),
     .parse = average_pool_parse, .infer = average_pool_infer, .forward = average_pool_forward, .lower = average_pool_lower,
     .quant = { .role = IT_ROLE_POOL, .clamps = true, .out = IT_Q_FREE, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
-    .layout = IT_LAYOUT_NHWC,
+    .layout = IT_LAYOUT_NHWC, .back = &average_pool_back,
 };

@@ -4,12 +4,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "op/batch_normalization.h"
 #include "op/lower.h"
 #include "op/nn.h"
 
-typedef struct bn_args { float epsilon, momentum; int64_t training; } bn_args;
-
-enum { SCALE = 1, BIAS, MEAN, VAR };
+typedef it_bn_args bn_args;
+enum { SCALE = IT_BN_SCALE, BIAS = IT_BN_BIAS, MEAN = IT_BN_MEAN, VAR = IT_BN_VAR };
 
 static intact_status bn_parse(it_parse *p)
 {
@@ -162,11 +162,63 @@ static intact_status bn_lower(it_lower *lw, const it_node *n, intact_error *err)
     return st;
 }
 
+/* dx = dy a (NULL: not wanted); adds dy and dy (x - mean) to sum, one after the other. */
+#define DEFINE_BACK(name, T)                                                                                                     \
+    static void name(const it_nn_view *v, const T *x, const T *g, const double *mean, const double *a, T *dx, double *sum)       \
+    {                                                                                                                            \
+        for (int64_t o = 0; o < v->outer; o++)                                                                                   \
+            for (int64_t q = 0, first = v->inner > 1 ? 0 : o % v->channels; q < v->len; q++, x += v->inner, g += v->inner)       \
+                for (int64_t i = 0, c = first; i < v->inner; i++, c++) {                                                         \
+                    sum[c] += (double)g[i];                                                                                      \
+                    sum[v->channels + c] += (double)g[i] * ((double)x[i] - mean[c]);                                             \
+                    if (dx)                                                                                                      \
+                        *dx++ = (T)((double)g[i] * a[c]);                                                                        \
+                }                                                                                                                \
+    }
+DEFINE_BACK(back_f32, float)
+DEFINE_BACK(back_f64, double)
+
+/* With the stored statistics and a = scale / sqrt(var + epsilon). */
+static intact_status bn_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                 it_tensor *const *dx, intact_error *err)
+{
+    const bn_args *args = n->args;
+    const it_nn_view v = it_nn_view_of(in[0]);
+    it_run_ctx rc = { .alloc = c->alloc, .scratch = c->scratch };
+    const double *p[5] = { NULL };
+    double *sum = it_arena_new(c->scratch, (size_t)v.channels * 3 * sizeof(double) + 1), *a;
+    (void)out;
+    if (!sum)
+        return it_fail_nomem(err, n->name, (size_t)v.channels * 3 * sizeof(double));
+    if (args->training)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "training_mode is 1; the statistics of a batch have a gradient of their own (it_across)");
+    IT_TRY(it_back_float(n, in[0], err));
+    a = sum + 2 * v.channels;
+    for (int i = SCALE; i <= VAR; i++)
+        IT_TRY(it_nn_f64(&rc, n, in[i], &p[i], err));
+    for (int64_t k = 0; k < v.channels; k++)
+        a[k] = p[SCALE][k] / sqrt(p[VAR][k] + (double)args->epsilon);
+    if (in[0]->type == IT_F32)
+        back_f32(&v, in[0]->data, dy[0]->data, p[MEAN], a, dx[0] ? dx[0]->data : NULL, sum);
+    else
+        back_f64(&v, in[0]->data, dy[0]->data, p[MEAN], a, dx[0] ? dx[0]->data : NULL, sum);
+    for (int64_t k = 0; k < v.channels; k++) {
+        double s = 1 / sqrt(p[VAR][k] + (double)args->epsilon), gu = sum[v.channels + k];
+        double d[5] = { 0, gu * s, sum[k], -sum[k] * a[k], -0.5 * gu * a[k] * s * s };
+        for (int i = SCALE; i <= VAR; i++)
+            if (dx[i])
+                it_tensor_set(dx[i], k, d[i]);
+    }
+    return INTACT_OK;
+}
+
+static const it_backward bn_back = { .reads_in = 0x1f, .gives = 0x1f, .run = bn_run_back };
+
 const it_op it_op_batch_normalization = {
     .name = "batch_normalization", .onnx = "BatchNormalization", .since = 7,
     .in_min = 5, .in_max = 5, .out_min = 1, .out_max = 5,
     .args_bytes = sizeof(bn_args),
     .parse = bn_parse, .infer = bn_infer, .forward = bn_forward, .lower = bn_lower,
     .quant = { .clamps = true, .all_parameters = true, .out = IT_Q_FREE, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
-    .layout = IT_LAYOUT_NHWC,
+    .layout = IT_LAYOUT_NHWC, .back = &bn_back, .across = &it_bn_across,
 };

@@ -4,14 +4,7 @@
 
 #include "op/binary.h"
 
-/* Dimensions of the output from the outermost in memory to the innermost; those of size 1 are gone, those that both inputs walk
-** without a jump are one. */
-typedef struct nest {
-    int rank;
-    int64_t dim[IT_RANK_MAX], sa[IT_RANK_MAX], sb[IT_RANK_MAX];
-} nest;
-
-static void nest_of(const it_tensor *a, const it_tensor *b, const it_tensor *y, nest *l)
+void it_binary_nest_of(const it_tensor *a, const it_tensor *b, const it_tensor *y, it_binary_nest *l)
 {
     static const int nhwc[4] = {0, 2, 3, 1};
     int64_t sa[IT_RANK_MAX], sb[IT_RANK_MAX];
@@ -32,14 +25,14 @@ static void nest_of(const it_tensor *a, const it_tensor *b, const it_tensor *y, 
             l->sb[l->rank++] = sb[i];
         }
     }
-    if (l->rank == 0) *l = (nest){.rank = 1, .dim = {1}, .sa = {1}, .sb = {1}};
+    if (l->rank == 0) *l = (it_binary_nest){.rank = 1, .dim = {1}, .sa = {1}, .sb = {1}};
 }
 
 static void run(const it_tensor *a, const it_tensor *b, it_tensor *y, it_binary_fn *fn)
 {
-    nest l;
+    it_binary_nest l;
     if (it_tensor_len(y) == 0) return;
-    nest_of(a, b, y, &l);
+    it_binary_nest_of(a, b, y, &l);
     int inner = l.rank - 1;
     int64_t at[IT_RANK_MAX] = {0}, bytes = (int64_t)it_type_bytes(y->type);
     const char *pa = a->data, *pb = b->data;

@@ -10,6 +10,14 @@
 typedef void it_binary_fn(void *y, const void *a, const void *b, int64_t len, int64_t sa, int64_t sb);
 typedef it_binary_fn *const it_binary_table[IT_TYPE_COUNT]; /* NULL: not of this type; float16 goes through float */
 
+/* Dimensions of the output from the outermost in memory to the innermost; those of size 1 are gone, those that both inputs walk
+** without a jump are one. */
+typedef struct it_binary_nest {
+    int rank;
+    int64_t dim[IT_RANK_MAX], sa[IT_RANK_MAX], sb[IT_RANK_MAX];
+} it_binary_nest;
+void it_binary_nest_of(const it_tensor *a, const it_tensor *b, const it_tensor *y, it_binary_nest *l);
+
 /* Types equal and in the set; out 0 has them and the broadcast shape. */
 intact_status it_binary_infer(const it_node *n, const it_tensor *const *in, uint32_t types, it_tensor *out, intact_error *err);
 /* Any layouts: strides follow each tensor's own. */

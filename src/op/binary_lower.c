@@ -203,6 +203,20 @@ static intact_status two_multipliers(const it_node *n, double a, double b, it_ad
     return INTACT_OK;
 }
 
+/* The codes that float arithmetic with these scales gives. */
+static void fit(const it_node *n, bool swapped, it_add_args *g)
+{
+    const it_quant *q[3] = {n->in[0]->q, n->in[1]->q, n->out[0]->q};
+    for (int k = 0; k < 3; k++)
+        if (q[k]->type != INTACT_U8) return;
+    it_fit_sum f = {q[0]->scale[0], q[1]->scale[0], q[2]->scale[0], q[0]->zero[0], q[1]->zero[0], q[2]->zero[0]};
+    it_add_args straight = *g;
+    if (swapped) straight.m_a = g->m_b, straight.m_b = g->m_a;
+    it_lower_fit_sum(&f, &straight);
+    g->m_a = swapped ? straight.m_b : straight.m_a;
+    g->m_b = swapped ? straight.m_a : straight.m_b;
+}
+
 intact_status it_lower_sum_of_two(it_lower *lw, const it_node *n, int sign, it_scalar_fn *with_right, it_scalar_fn *with_left,
                                   intact_error *err)
 {
@@ -219,6 +233,7 @@ intact_status it_lower_sum_of_two(it_lower *lw, const it_node *n, int sign, it_s
     double out = (double)n->out[0]->q->scale[0], a = (double)n->in[0]->q->scale[0] / out, b = sign * (double)n->in[1]->q->scale[0] / out;
     IT_TRY(two_multipliers(n, swapped ? b : a, swapped ? a : b, &g, err));
     it_clamp_codes(n->out[0]->q, n->clamp_lo, n->clamp_hi, &g.lo, &g.hi);
+    if (sign > 0) fit(n, swapped, &g);
     return it_lower_emit(lw, &it_instr_add, n->name, in, 2, &y, 1, &g, err);
 }
 

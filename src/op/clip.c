@@ -2,7 +2,7 @@
 /* Clip: y = min(max(x, lo), hi); bounds are attributes up to opset 10, then optional scalar inputs. When lo > hi, hi wins. */
 #include <float.h>
 
-#include "op/unary.h"
+#include "op/unary_back.h"
 
 typedef struct clip_args { float lo, hi; } clip_args; /* opset 6..10 */
 
@@ -79,6 +79,15 @@ static intact_status clip_forward(it_run_ctx *c, const it_node *n, const it_tens
         it_elem_narrow(wide.data, out[0]->data, len);
         return INTACT_OK;
     }
+    case IT_F64: { /* bounds may be attributes, which integers never have */
+        const double *x = in[0]->data;
+        double *y = out[0]->data;
+        for (int64_t i = 0; i < len; i++) {
+            double v = x[i] < l ? l : x[i];
+            y[i] = v > h ? h : v;
+        }
+        return INTACT_OK;
+    }
 #define LOOP(id, suffix, type)                                                                  \
     case id: {                                                                                  \
         const type *x = in[0]->data;                                                            \
@@ -92,7 +101,6 @@ static intact_status clip_forward(it_run_ctx *c, const it_node *n, const it_tens
         }                                                                                       \
         return INTACT_OK;                                                                       \
     }
-    LOOP(IT_F64, f64, double)
     IT_EACH_SIGNED(LOOP)
     IT_EACH_UNSIGNED(LOOP)
 #undef LOOP
@@ -116,10 +124,38 @@ static intact_status clip_lower(it_lower *lw, const it_node *n, intact_error *er
     return it_lower_scalar(lw, n, err);
 }
 
+/* Where the answer is strictly between the bounds, as behind a fused clamp. */
+static void clip_back_f32(const float *y, const float *g, float *d, int64_t len, float lo, float hi)
+{
+    IT_IVDEP for (int64_t i = 0; i < len; i++) d[i] = y[i] > lo && y[i] < hi ? g[i] : 0.0f;
+}
+
+static intact_status clip_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                   it_tensor *const *dx, intact_error *err)
+{
+    const it_tensor *lo = it_elem_in(n, in, 1), *hi = it_elem_in(n, in, 2);
+    int64_t len = it_tensor_len(dy[0]);
+    double l, h;
+    (void)c;
+    IT_TRY(it_back_float(n, dy[0], err));
+    if (!dx[0]) return INTACT_OK;
+    bounds_of(n, lo, hi, &l, &h);
+    if (dy[0]->type == IT_F32) {
+        clip_back_f32(out[0]->data, dy[0]->data, dx[0]->data, len, (float)l, (float)h);
+        return INTACT_OK;
+    }
+    const double *y = out[0]->data, *g = dy[0]->data;
+    double *d = dx[0]->data;
+    for (int64_t i = 0; i < len; i++) d[i] = y[i] > l && y[i] < h ? g[i] : 0;
+    return INTACT_OK;
+}
+
+static const it_backward clip_back = { .reads_in = 1u << 1 | 1u << 2, .reads_out = 1, .gives = 1, .inplace = 1, .run = clip_run_back };
+
 const it_op it_op_clip = {
     .name = "clip", .onnx = "Clip", .since = 6, .in_min = 1, .in_max = 3, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(clip_args), .parse = clip_parse, .infer = clip_infer, .forward = clip_forward, .lower = clip_lower,
     .scalar = clip_scalar,
     .quant = IT_LUT_QUANT(IT_Q_FREE, 0, 0),
-    .layout = IT_LAYOUT_ANY, .inplace = true,
+    .layout = IT_LAYOUT_ANY, .inplace = true, .back = &clip_back,
 };

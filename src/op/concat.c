@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* concat: the inputs one after another along an axis; in integers those that have others get the output's scale and zero point first. */
+#include "op/back.h"
 #include "op/move.h"
 
 #include <string.h>
@@ -85,6 +86,30 @@ static intact_status concat_lower(it_lower *lw, const it_node *n, intact_error *
     return st;
 }
 
+static intact_status concat_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                      it_tensor *const *dx, intact_error *err)
+{
+    const concat_args *a = n->args;
+    int64_t to[IT_RANK_MAX], from[IT_RANK_MAX];
+    size_t item = it_type_bytes(dy[0]->type);
+    const uint8_t *at = dy[0]->data;
+    int axis;
+
+    (void)c;
+    IT_TRY(it_axis(n, a->axis, out[0]->rank, &axis, err));
+    it_move_strides(dy[0], from);
+    for (int k = 0; k < n->in_len; k++) {
+        if (dx[k]) {
+            it_move_strides(dx[k], to);
+            it_move_items(dx[k]->data, at, item, dx[k]->rank, dx[k]->dim, to, from);
+        }
+        at += in[k]->dim[axis] * from[axis] * (int64_t)item;
+    }
+    return INTACT_OK;
+}
+
+static const it_backward concat_back = { .gives = UINT32_MAX, .run = concat_run_back };
+
 const it_op it_op_concat = {
     .name = "concat", .onnx = "Concat", .since = 4,
     .in_min = 1, .in_max = -1, .out_min = 1, .out_max = 1,
@@ -92,4 +117,5 @@ const it_op it_op_concat = {
     .parse = concat_parse, .infer = concat_infer, .forward = concat_forward, .lower = concat_lower,
     .quant = { .out = IT_Q_SHARED, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
     .layout = IT_LAYOUT_ANY,
+    .back = &concat_back,
 };

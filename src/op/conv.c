@@ -87,6 +87,7 @@ static intact_status emit(it_lower *lw, const it_node *n, const it_window *win, 
     args.pad_l = (uint32_t)win->pad[last];
     args.pad_r = (uint32_t)win->pad[win->len + last];
     args.weight = k.weight, args.bias = k.bias, args.mult = k.mult, args.shift = k.shift;
+    args.thresholds = k.thresholds, args.levels = k.levels;
     args.lo = k.lo, args.hi = k.hi, args.acc64 = k.acc64;
     return it_lower_emit(lw, depthwise ? &it_instr_dwconv : &it_instr_conv, n->name, &in, 1, &out, 1, &args, err);
 }
@@ -107,6 +108,8 @@ static intact_status conv_lower(it_lower *lw, const it_node *n, intact_error *er
     IT_TRY(it_lower_weight_check(n, err));
     IT_TRY(it_window_resolve(n, &a->win, w->t.dim + 2, &x->t, &win, dim, err));
     IT_TRY(it_lower_parts(lw, n, w, false, &parts, err));
+    if (parts.len == 1)
+        parts.q.bits = w->q->bits; /* a channel has no more values than codes */
     IT_TRY(it_lower_bias(lw, n, w->t.dim[0], &bias, err));
     len = (size_t)it_tensor_len(&w->t) * (size_t)parts.len;
     weight = it_alloc_new(lw->alloc, len);
@@ -135,6 +138,18 @@ static bool conv_linear(const it_node *n, const it_tensor *x, it_linear *out)
     return true;
 }
 
+static intact_status conv_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                   it_tensor *const *dx, intact_error *err)
+{
+    const it_conv_op_args *a = n->args;
+    it_window win;
+    int64_t dim[3];
+    IT_TRY(it_window_resolve(n, &a->win, in[1]->dim + 2, in[0], &win, dim, err));
+    return it_convolve_back(c, n, in, out[0], dy[0], dx, &win, a->group, false, err);
+}
+
+static const it_backward conv_back = { .reads_in = 1u << 0 | 1u << 1, .gives = 1u << 0 | 1u << 1 | 1u << 2, .run = conv_run_back };
+
 const it_op it_op_conv = {
     .name = "conv", .onnx = "Conv", .since = 1,
     .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
@@ -142,5 +157,5 @@ const it_op it_op_conv = {
     .parse = conv_parse, .infer = conv_infer, .forward = conv_forward, .lower = conv_lower,
     .quant = { .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .bias_in = 2, .weight_axis = conv_weight_axis, .linear = conv_linear,
                .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
-    .layout = IT_LAYOUT_NHWC,
+    .layout = IT_LAYOUT_NHWC, .back = &conv_back,
 };

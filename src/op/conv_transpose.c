@@ -106,11 +106,23 @@ static intact_status conv_transpose_forward(it_run_ctx *c, const it_node *n, con
     return it_convolve_run(c, n, in, out[0], &win, a->group, true, err);
 }
 
+static intact_status conv_transpose_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out,
+                                             const it_tensor *const *dy, it_tensor *const *dx, intact_error *err)
+{
+    const it_conv_op_args *a = n->args;
+    it_window win;
+    int64_t dim[3];
+    IT_TRY(resolve(n, in[0], in[1], &win, dim, err));
+    return it_convolve_back(c, n, in, out[0], dy[0], dx, &win, a->group, true, err);
+}
+
+static const it_backward conv_transpose_back = { .reads_in = 1u << 0 | 1u << 1, .gives = 1u << 0 | 1u << 1 | 1u << 2, .run = conv_transpose_run_back };
+
 const it_op it_op_conv_transpose = {
     .name = "conv_transpose", .onnx = "ConvTranspose", .since = 1,
     .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_conv_op_args),
     .parse = conv_transpose_parse, .infer = conv_transpose_infer, .forward = conv_transpose_forward,
-    .layout = IT_LAYOUT_NHWC,
+    .layout = IT_LAYOUT_NHWC, .back = &conv_transpose_back,
     .hint = "upsample with Resize and follow with a Conv",
 };

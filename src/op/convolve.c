@@ -23,8 +23,7 @@ intact_status it_convolve_check(const it_node *n, const it_tensor *const *in, in
     return b ? it_nn_expect(n, b, "bias", x->type, 1, &out_c, err) : INTACT_OK;
 }
 
-/* Between (N,C,HW) and (N,HW,C). */
-static void swap_order(const double *from, double *to, int64_t batch, int64_t rows, int64_t cols)
+void it_convolve_swap(const double *from, double *to, int64_t batch, int64_t rows, int64_t cols)
 {
     for (int64_t n = 0; n < batch; n++)
         for (int64_t r = 0; r < rows; r++)
@@ -32,7 +31,7 @@ static void swap_order(const double *from, double *to, int64_t batch, int64_t ro
                 to[(n * cols + c) * rows + r] = from[(n * rows + r) * cols + c];
 }
 
-static void geometry(it_nn_conv *g, const it_tensor *x, const it_tensor *w, const it_tensor *y, const it_window *win)
+void it_convolve_geometry(it_nn_conv *g, const it_tensor *x, const it_tensor *w, const it_tensor *y, const it_window *win)
 {
     const it_tensor *small = g->transposed ? x : y, *big = g->transposed ? y : x;
     g->batch = x->dim[0];
@@ -56,7 +55,7 @@ static intact_status run_direct(it_run_ctx *c, const it_node *n, const it_tensor
     const double *x, *w, *b = NULL;
     double *y, *y_plain, *x_plain;
     size_t x_bytes = (size_t)it_tensor_len(in[0]) * sizeof(double), y_bytes = (size_t)it_tensor_len(out) * sizeof(double);
-    geometry(&g, in[0], in[1], out, win);
+    it_convolve_geometry(&g, in[0], in[1], out, win);
     IT_TRY(it_nn_f64(c, n, in[0], &x, err));
     IT_TRY(it_nn_f64(c, n, in[1], &w, err));
     if (n->in_len > 2 && in[2])
@@ -72,12 +71,12 @@ static intact_status run_direct(it_run_ctx *c, const it_node *n, const it_tensor
     if (!x_plain || !y_plain)
         return it_fail_nomem(err, n->name, x_bytes + y_bytes);
     if (in[0]->layout == IT_NHWC)
-        swap_order(x, x_plain, in[0]->dim[0], in[0]->dim[2] * in[0]->dim[3], in[0]->dim[1]);
+        it_convolve_swap(x, x_plain, in[0]->dim[0], in[0]->dim[2] * in[0]->dim[3], in[0]->dim[1]);
     else
         memcpy(x_plain, x, x_bytes);
     it_nn_conv_direct(&g, x_plain, w, b, y_plain);
     if (out->layout == IT_NHWC)
-        swap_order(y_plain, y, out->dim[0], out->dim[1], out->dim[2] * out->dim[3]);
+        it_convolve_swap(y_plain, y, out->dim[0], out->dim[1], out->dim[2] * out->dim[3]);
     else
         memcpy(y, y_plain, y_bytes);
     it_nn_put_f64(out, y);
@@ -113,7 +112,8 @@ intact_status it_convolve_run(it_run_ctx *c, const it_node *n, const it_tensor *
     if (bias)
         IT_TRY(it_nn_f32(c, n, bias, &b, err));
     IT_TRY(it_nn_f32_room(c, n, out, &y, err));
-    IT_TRY(it_dnnl_conv_run(*c->state, n, x, w, b, y, err));
+    it_dnnl_conv_data d = { .x = x, .w = w, .bias = b, .y = y, .weights_at = in[1]->type == IT_F32 ? c->weights_at : 0 };
+    IT_TRY(it_dnnl_conv_run(*c->state, n, &d, err));
     it_nn_put_f32(out, y);
     return INTACT_OK;
 }

@@ -51,6 +51,7 @@ static intact_status emit(it_lower *lw, const it_node *n, const it_dense_lower *
     gather(d, parts, &source->t, weight);
     IT_TRY(it_lower_mac(lw, n, weight, d->out_c, d->k * parts->len, false, &parts->q, d->bias, x->q, y->q, &k, err));
     a.weight = k.weight, a.bias = k.bias, a.mult = k.mult, a.shift = k.shift;
+    a.thresholds = k.thresholds, a.levels = k.levels;
     a.lo = k.lo, a.hi = k.hi, a.acc64 = k.acc64;
     return it_lower_emit(lw, &it_instr_dense, n->name, &in, 1, &out, 1, &a, err);
 }
@@ -72,6 +73,7 @@ static intact_status emit_rows(it_lower *lw, const it_node *n, const it_dense_lo
     gather(d, parts, &(it_tensor){ .rank = 2 }, weight);
     IT_TRY(it_lower_mac(lw, n, weight, d->out_c, d->k * parts->len, false, &parts->q, d->bias, x->q, y->q, &k, err));
     a.weight = k.weight, a.bias = k.bias, a.mult = k.mult, a.shift = k.shift;
+    a.thresholds = k.thresholds, a.levels = k.levels;
     a.lo = k.lo, a.hi = k.hi, a.acc64 = k.acc64;
     IT_TRY(it_lower_temp(lw, x->name, x->q->type, 3, dims, x->q->scale[0], x->q->zero[0], &from, err));
     dims[2] = (uint32_t)d->out_c;
@@ -101,6 +103,8 @@ intact_status it_dense_lower_emit(it_lower *lw, const it_node *n, const it_dense
     if (!(alpha > 0))
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "alpha is %g; the integer form needs a number other than 0", d->alpha);
     IT_TRY(it_lower_parts(lw, n, n->in[1], d->alpha < 0, &parts, err));
+    if (parts.len == 1)
+        parts.q.bits = q->bits; /* a channel has no more values than codes */
     bytes = (size_t)(d->out_c * d->k) * (size_t)parts.len;
     weight = it_alloc_new(lw->alloc, bytes);
     parts.q.scale = it_alloc_new(lw->alloc, scale_bytes);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Div: y = a / b. Integers truncate toward zero; the least one divided by -1 stays what it is. */
-#include "op/binary.h"
+#include "op/binary_back.h"
 
 #define BINARY_NAME(suffix) div_##suffix
 #define LOOP(id, suffix, type) IT_BINARY(BINARY_NAME(suffix), type, x / z)
@@ -32,9 +32,11 @@ static intact_status div_lower(it_lower *lw, const it_node *n, intact_error *err
     return it_lower_product(lw, n, true, div_with_right, div_with_left, err);
 }
 
+IT_BINARY_BACKS(div, 3, 0, g / Z, -g * X / (Z * Z))
+
 const it_op it_op_div = {
     .name = "div", .onnx = "Div", .since = 1, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = div_infer, .forward = div_forward, .lower = div_lower,
     .quant = IT_BINARY_QUANT,
-    .layout = IT_LAYOUT_ANY, .inplace = true,
+    .layout = IT_LAYOUT_ANY, .back = &div_back, .inplace = true,
 };

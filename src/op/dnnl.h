@@ -16,9 +16,16 @@ typedef struct it_dnnl_conv_spec {
 /* Makes the primitive and leaves it in *out. INTACT_OK with *out NULL: the library cannot do it, use the plain loops. */
 INTACT_MUST_USE intact_status it_dnnl_conv_new(const intact_alloc *alloc, const it_node *n, const it_dnnl_conv_spec *spec,
                                                it_op_state **out, intact_error *err);
-/* bias: ignored when spec had none. With const_weights, w and bias are read on the first call only. */
-INTACT_MUST_USE intact_status it_dnnl_conv_run(it_op_state *state, const it_node *n, const float *x, const float *w, const float *bias,
-                                               float *y, intact_error *err);
+/* bias: ignored when spec had none. Weights are reordered on the first call, and again unless spec had const_weights (bias is then copied, too) or
+** weights_at is what it was, not 0. */
+typedef struct it_dnnl_conv_data { const float *x, *w, *bias; float *y; uint64_t weights_at; } it_dnnl_conv_data;
+INTACT_MUST_USE intact_status it_dnnl_conv_run(it_op_state *state, const it_node *n, const it_dnnl_conv_data *d, intact_error *err);
+
+/* Gradients (op/dnnl_back.c): dx from w and dy, dw from x and dy, each where not NULL. *state, NULL at first, keeps the primitives and the weights
+** reordered as of weights_at (0: of no call). spec's bias and const_weights are not looked at. *done_x, *done_w false: the library cannot. */
+typedef struct it_dnnl_conv_grads { const float *x, *w, *dy; float *dx, *dw; uint64_t weights_at; } it_dnnl_conv_grads;
+INTACT_MUST_USE intact_status it_dnnl_conv_back(const intact_alloc *alloc, it_op_state **state, const it_node *n, const it_dnnl_conv_spec *spec,
+                                                const it_dnnl_conv_grads *g, bool *done_x, bool *done_w, intact_error *err);
 
 /* Row-major y (m,n) = alpha * op(a) * op(b) + beta * y, op(a) (m,k); lda, ldb as stored. */
 typedef struct it_dnnl_mat { int64_t m, n, k, lda, ldb; bool trans_a, trans_b; float alpha, beta; } it_dnnl_mat;

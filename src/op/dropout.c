@@ -3,6 +3,7 @@
 ** ratio above 0 is refused, for its result is random. */
 #include <string.h>
 
+#include "op/back.h"
 #include "op/lower.h"
 
 static intact_status dropout_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err)
@@ -43,5 +44,5 @@ const it_op it_op_dropout = {
     .in_min = 1, .in_max = 3, .out_min = 1, .out_max = 2,
     .infer = dropout_infer, .forward = dropout_forward, .lower = it_lower_pass,
     .quant = {.out = IT_Q_SAME, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16},
-    .layout = IT_LAYOUT_ANY, .view = true,
+    .layout = IT_LAYOUT_ANY, .view = true, .back = &it_back_view,
 };

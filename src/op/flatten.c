@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flatten: two dimensions, the product of those before an axis and of those from it on. */
+#include "op/back.h"
 #include "op/move.h"
 
 typedef struct flatten_args { int64_t axis; } flatten_args;
@@ -30,5 +31,5 @@ const it_op it_op_flatten = {
     .args_bytes = sizeof(flatten_args),
     .parse = flatten_parse, .infer = flatten_infer, .forward = it_move_bytes, .lower = it_lower_reshape,
     .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
-    .view = true,
+    .view = true, .back = &it_back_view,
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gather: slices of a tensor along one axis, chosen by a tensor of indices whose shape takes the axis's place. */
+#include "op/back.h"
 #include "op/move.h"
 
 #include <string.h>
@@ -162,10 +163,46 @@ static intact_status gather_lower(it_lower *lw, const it_node *n, intact_error *
     return it_move_finish(lw, n, n->in[0], n->out[0], y, err);
 }
 
+static intact_status gather_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                      it_tensor *const *dx, intact_error *err)
+{
+    const gather_args *a = n->args;
+    const it_tensor *x = in[0], *at = in[1];
+    int64_t outer = 1, inner = 1, len = it_tensor_len(at), i;
+    int axis;
+
+    (void)c, (void)out;
+    if (!dx[0])
+        return INTACT_OK;
+    IT_TRY(it_back_float(n, dy[0], err));
+    IT_TRY(it_axis(n, a->axis, x->rank, &axis, err));
+    memset(dx[0]->data, 0, it_tensor_bytes(dx[0]));
+    for (int k = 0; k < x->rank; k++) {
+        outer *= k < axis ? x->dim[k] : 1;
+        inner *= k > axis ? x->dim[k] : 1;
+    }
+    for (int64_t k = 0; k < len; k++) {
+        IT_TRY(gather_index(n, at, k, x->dim[axis], &i, err));
+        for (int64_t o = 0; o < outer; o++) {
+            int64_t from = (o * len + k) * inner, to = (o * x->dim[axis] + i) * inner;
+            if (dy[0]->type == IT_F32)
+                for (int64_t j = 0; j < inner; j++)
+                    ((float *)dx[0]->data)[to + j] += ((const float *)dy[0]->data)[from + j];
+            else
+                for (int64_t j = 0; j < inner; j++)
+                    ((double *)dx[0]->data)[to + j] += ((const double *)dy[0]->data)[from + j];
+        }
+    }
+    return INTACT_OK;
+}
+
+static const it_backward gather_back = { .reads_in = 1u << 1, .gives = 1, .run = gather_run_back };
+
 const it_op it_op_gather = {
     .name = "gather", .onnx = "Gather", .since = 1,
     .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(gather_args),
     .parse = gather_parse, .infer = gather_infer, .forward = gather_forward, .lower = gather_lower,
     .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
+    .back = &gather_back,
 };

@@ -2,6 +2,7 @@
 /* gemm: y (M,N) = alpha * op(a) (M,K) * op(b) (K,N) + beta * c, c broadcast to (M,N). In integers dense, with b constant. */
 #include <string.h>
 
+#include "op/back.h"
 #include "op/dense.h"
 #include "op/dnnl.h"
 
@@ -176,6 +177,52 @@ static intact_status gemm_lower(it_lower *lw, const it_node *n, intact_error *er
     return st;
 }
 
+/* One product of the backward pass, y = alpha op(a) op(b), of floats or doubles. */
+static intact_status product(const it_node *n, const it_dnnl_mat *g, const it_tensor *a, const it_tensor *b, it_tensor *y, intact_error *err)
+{
+    it_nn_mat s = strides(g);
+    double *to = y->data;
+    if (g->k == 0 || y->type == IT_F64)
+        memset(y->data, 0, it_tensor_bytes(y));
+    if (g->k == 0 || g->m == 0 || g->n == 0)
+        return INTACT_OK;
+    if (y->type == IT_F32)
+        return it_dnnl_matmul(n, g, a->data, b->data, y->data, err);
+    it_nn_matmul_f64(&s, a->data, b->data, to);
+    for (int64_t i = 0; i < g->m * g->n; i++)
+        to[i] *= (double)g->alpha;
+    return INTACT_OK;
+}
+
+/* With A = op(a), B = op(b): dA = alpha dy B^T, dB = alpha A^T dy, transposed once more where a or b is. */
+static intact_status gemm_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                   it_tensor *const *dx, intact_error *err)
+{
+    const gemm_args *args = n->args;
+    const it_tensor *a = in[0], *b = in[1], *g = dy[0];
+    const bool ta = args->trans_a, tb = args->trans_b;
+    const int64_t lda = a->dim[1], ldb = b->dim[1], len = out[0]->dim[1];
+    it_dnnl_mat m = { .m = out[0]->dim[0], .n = a->dim[ta ? 0 : 1], .k = len, .lda = len, .ldb = ldb, .trans_b = !tb, .alpha = args->alpha };
+    IT_TRY(it_back_float(n, g, err));
+    if (dx[0] && ta) /* (K,M) = B (K,N) dy^T (N,M) */
+        m = (it_dnnl_mat){ .m = a->dim[0], .n = a->dim[1], .k = len, .lda = ldb, .ldb = len, .trans_a = tb, .trans_b = true, .alpha = args->alpha };
+    if (dx[0])
+        IT_TRY(product(n, &m, ta ? b : g, ta ? g : b, dx[0], err));
+    m = (it_dnnl_mat){ .m = b->dim[0], .n = b->dim[1], .k = out[0]->dim[0], .lda = lda, .ldb = len, .trans_a = !ta, .alpha = args->alpha };
+    if (dx[1] && tb) /* (N,K) = dy^T (N,M) A (M,K) */
+        m = (it_dnnl_mat){ .m = b->dim[0], .n = b->dim[1], .k = out[0]->dim[0], .lda = len, .ldb = lda, .trans_a = true, .trans_b = ta, .alpha = args->alpha };
+    if (dx[1])
+        IT_TRY(product(n, &m, tb ? g : a, tb ? a : g, dx[1], err));
+    if (n->in_len < 3 || !dx[2])
+        return INTACT_OK;
+    IT_TRY(it_back_reduce(c, n, in[2], g, dx[2], err));
+    for (int64_t i = 0; args->beta != 1 && i < it_tensor_len(dx[2]); i++)
+        it_tensor_set(dx[2], i, it_tensor_get(dx[2], i) * (double)args->beta);
+    return INTACT_OK;
+}
+
+static const it_backward gemm_back = { .reads_in = 3, .gives = 7, .run = gemm_run_back };
+
 const it_op it_op_gemm = {
     .name = "gemm", .onnx = "Gemm", .since = 7,
     .in_min = 2, .in_max = 3, .out_min = 1, .out_max = 1,
@@ -183,4 +230,5 @@ const it_op it_op_gemm = {
     .parse = gemm_parse, .infer = gemm_infer, .forward = gemm_forward, .lower = gemm_lower,
     .quant = { .role = IT_ROLE_DENSE, .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .bias_in = 2, .weight_axis = gemm_weight_axis, .linear = gemm_linear,
                .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
+    .back = &gemm_back,
 };

@@ -21,11 +21,13 @@ static intact_status global_average_pool_lower(it_lower *lw, const it_node *n, i
     return it_pooling_lower(lw, n, IT_POOLING_AVERAGE, true, err);
 }
 
+IT_POOLING_BACK(global_average_pool, IT_POOLING_AVERAGE, true, 0)
+
 const it_op it_op_global_average_pool = {
     .name = "global_average_pool", .onnx = "GlobalAveragePool", .since = 1,
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_pooling_args), /* all zero: no attributes */
     .infer = global_average_pool_infer, .forward = global_average_pool_forward, .lower = global_average_pool_lower,
     .quant = { .role = IT_ROLE_POOL, .clamps = true, .out = IT_Q_FREE, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
-    .layout = IT_LAYOUT_NHWC,
+    .layout = IT_LAYOUT_NHWC, .back = &global_average_pool_back,
 };

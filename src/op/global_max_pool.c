@@ -21,11 +21,13 @@ static intact_status global_max_pool_lower(it_lower *lw, const it_node *n, intac
     return it_pooling_lower(lw, n, IT_POOLING_MAX, true, err);
 }
 
+IT_POOLING_BACK(global_max_pool, IT_POOLING_MAX, true, 1)
+
 const it_op it_op_global_max_pool = {
     .name = "global_max_pool", .onnx = "GlobalMaxPool", .since = 1,
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(it_pooling_args), /* all zero: no attributes */
     .infer = global_max_pool_infer, .forward = global_max_pool_forward, .lower = global_max_pool_lower,
     .quant = { .out = IT_Q_SAME, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
-    .layout = IT_LAYOUT_NHWC,
+    .layout = IT_LAYOUT_NHWC, .back = &global_max_pool_back,
 };

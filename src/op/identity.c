@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* identity: y = x. */
+#include "op/back.h"
 #include "op/lower.h"
 
 const it_op it_op_identity = {
@@ -7,5 +8,5 @@ const it_op it_op_identity = {
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .infer = it_infer_same, .lower = it_lower_pass,
     .quant = {.out = IT_Q_SAME, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16},
-    .layout = IT_LAYOUT_ANY, .view = true,
+    .layout = IT_LAYOUT_ANY, .view = true, .back = &it_back_view,
 };

@@ -200,10 +200,12 @@ static intact_status lut_from_u8(it_lower *lw, const it_node *n, uint32_t *table
     uint8_t t8[256];
     int16_t t16[256];
     int32_t min, max;
+    uint8_t nearest[256];
     code_range(qy, &min, &max);
+    it_quant_nearest(qy, nearest);
     for (int q = 0; q < 256; q++) {
         int32_t code = scalar_code(n, (float)((double)qx->scale[0] * (q - qx->zero[0])), qy->scale[0], qy->zero[0], min, max);
-        t8[q] = (uint8_t)code;
+        t8[q] = nearest[code & 255];
         t16[q] = (int16_t)code;
     }
     return it_lower_const(lw, qy->type, 256, qy->type == INTACT_U8 ? (const void *)t8 : t16, table, err);
@@ -262,7 +264,8 @@ intact_status it_lower_scalar(it_lower *lw, const it_node *n, intact_error *err)
 
 bool it_lower_same_quant(const it_quant *a, const it_quant *b)
 {
-    return a && b && a->type == b->type && a->len == 1 && b->len == 1 && a->scale[0] == b->scale[0] && a->zero[0] == b->zero[0];
+    return a && b && a->type == b->type && a->len == 1 && b->len == 1 && a->scale[0] == b->scale[0] && a->zero[0] == b->zero[0] &&
+           a->levels_len == b->levels_len && (!a->levels || memcmp(a->levels, b->levels, (size_t)a->levels_len) == 0);
 }
 
 intact_status it_lower_requantize(it_lower *lw, const it_node *n, uint32_t x, const it_quant *qx, const it_value *out, intact_error *err)

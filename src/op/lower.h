@@ -41,11 +41,31 @@ void it_clamp_codes(const it_quant *q, float lo, float hi, int32_t *code_lo, int
 
 /* One multiply-accumulate layer's per-channel constants: bias codes at S_x*S_w[c] with -z_x*sum(w) folded in, m and s, acc64 proved from
 ** w. weight: canonical order already, (O, per_out) s8. Raises a channel's scale (requantizing its codes) when bias or accumulator
-** would overflow, with a note. bias may be NULL (zeros). Fills the four const ids and lo, hi, acc64. */
-typedef struct it_mac_consts { uint32_t weight, bias, mult, shift, acc64; int32_t lo, hi; } it_mac_consts;
+** would overflow, with a note. bias may be NULL (zeros). Fills the const ids and lo, hi, acc64: thresholds and levels instead of mult and
+** shift where qy has levels (and accumulators have 32 bits; else the codes are those of the 8-bit grid). */
+typedef struct it_mac_consts { uint32_t weight, bias, mult, shift, acc64, thresholds, levels; int32_t lo, hi; } it_mac_consts;
 INTACT_MUST_USE intact_status it_lower_mac(it_lower *lw, const it_node *n, int8_t *weight, int64_t out_c, int64_t per_out, bool depthwise_order,
                                            const it_quant *qw, const float *bias, const it_quant *qx, const it_quant *qy,
                                            it_mac_consts *out, intact_error *err);
+
+/* mult, a scale's, becomes the multiplier of its shift that gives the codes of float arithmetic (QLinearConv's), half to even, for sums lo..hi:
+** code less zero point = clamp(round((float)sum * scale), first, last). Where none gives all, the one that gives most of the codes near 0. */
+typedef struct it_fit { float scale; int64_t sum_lo, sum_hi; int32_t first, last; } it_fit;
+void it_lower_fit(const it_fit *f, it_mult *mult);
+/* The other way round: the scale of the weights, near s_w, with which float arithmetic (s_x * s_w / s_y; f's own scale is not read) gives the codes of mult
+** for most of the sums. */
+float it_lower_fit_weight(const it_fit *f, const it_mult *mult, float s_x, float s_w, float s_y);
+/* The same for an addition of 8-bit codes. */
+typedef struct it_fit_sum { float scale_a, scale_b, scale_y; int32_t zero_a, zero_b, zero_y; } it_fit_sum;
+void it_lower_fit_sum(const it_fit_sum *f, it_add_args *g);
+
+/* Multipliers with a clamp lo..hi, and what they give rounded to the levels of qy, as thresholds on the accumulator: [out_c][levels - 1], the
+** least accumulator that gives the level. */
+INTACT_MUST_USE intact_status it_lower_thresholds(it_lower *lw, const it_node *n, int64_t out_c, const int32_t *mult, const int32_t *shift,
+                                                  const it_quant *qy, int32_t lo, int32_t hi, uint32_t *thresholds, uint32_t *levels,
+                                                  intact_error *err);
+/* v has been lowered; where its tensor may hold other codes than its levels, a table after it rounds them. */
+INTACT_MUST_USE intact_status it_lower_to_levels(it_lower *lw, const it_node *n, const it_value *v, intact_error *err);
 
 /* The weights' codes less their zero points, as a sum of len parts of 8 bits (one when that is enough): codes [len][elements] in the value's order, q
 ** without zero points. negated: their opposites are parts of 8 bits, too. Belongs to w and the program. */

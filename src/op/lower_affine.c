@@ -61,6 +61,7 @@ static intact_status lower(it_lower *lw, const it_node *n, const it_value *x, in
     IT_TRY(it_lower_tensor(lw, out, &ty, err));
     IT_TRY(it_lower_mac(lw, n, r->code, channels, 1, true, &qw, r->bias, x->q, out->q, &k, err));
     args.weight = k.weight, args.bias = k.bias, args.mult = k.mult, args.shift = k.shift;
+    args.thresholds = k.thresholds, args.levels = k.levels;
     args.lo = k.lo, args.hi = k.hi, args.acc64 = k.acc64;
     return emit(lw, n, tx, ty, channels, &args, err);
 }

@@ -65,7 +65,7 @@ static bool fits(const mac *m, int64_t bias, int64_t abs_sum, int64_t *total)
     if (bias > INT32_MAX || bias < -INT32_MAX)
         return false;
     *total = (bias < 0 ? -bias : bias) + (wide ? 32768 : 255) * abs_sum;
-    return wide ? (bias <= (1 << 30) && bias >= -(1 << 30) && *total < ((int64_t)1 << 47)) : *total <= INT32_MAX;
+    return wide ? (bias <= (1 << 30) && bias >= -(1 << 30) && *total < ((int64_t)1 << 47)) : *total < INT32_MAX; /* a threshold of INT32_MAX is never passed */
 }
 
 static void requantize_codes(const mac *m, int64_t c, double factor)
@@ -124,6 +124,23 @@ static intact_status channel(it_lower *lw, mac *m, int64_t c, double *scale, int
     return INTACT_OK;
 }
 
+/* The codes that float arithmetic with these scales gives. */
+static void fit(const mac *m, int64_t c, double scale, it_mult *q)
+{
+    const int8_t *w = m->w + c * m->stride_c;
+    int32_t lo, hi;
+    it_fit f = { .scale = m->qx->scale[0] * (float)scale / m->qy->scale[0], .sum_lo = m->bias_q[c], .sum_hi = m->bias_q[c] };
+    for (int64_t k = 0; k < m->per_out; k++) {
+        int32_t code = w[k * m->stride_k];
+        f.sum_lo += code < 0 ? 255 * (int64_t)code : 0;
+        f.sum_hi += code < 0 ? 0 : 255 * (int64_t)code;
+    }
+    it_clamp_codes(m->qy, m->n->clamp_lo, m->n->clamp_hi, &lo, &hi);
+    f.first = lo - m->qy->zero[0];
+    f.last = hi - m->qy->zero[0];
+    it_lower_fit(&f, q);
+}
+
 static intact_status channels(it_lower *lw, mac *m, double *scale, intact_error *err)
 {
     char where[200];
@@ -133,6 +150,8 @@ static intact_status channels(it_lower *lw, mac *m, double *scale, intact_error 
     for (int64_t c = 0; c < m->out_c; c++) { /* the width of m is known once every channel is */
         it_mult q;
         IT_TRY(it_mult_of((double)m->qx->scale[0] * scale[c] / (double)m->qy->scale[0], m->acc64 ? 15 : 31, &q, where, err));
+        if (m->qx->type == INTACT_U8 && m->qy->type == INTACT_U8)
+            fit(m, c, scale[c], &q);
         m->mult[c] = q.m;
         m->shift[c] = q.s;
     }
@@ -155,6 +174,20 @@ static intact_status check(const mac *m, intact_error *err)
     if (m->out_c < 1 || m->per_out < 1 || m->out_c > INT32_MAX || m->per_out > ((int64_t)1 << 32))
         return it_node_fail(m->n, err, INTACT_E_UNSUPPORTED, "%lld channels of %lld weights cannot be lowered", (long long)m->out_c,
                             (long long)m->per_out);
+    return INTACT_OK;
+}
+
+static intact_status epilogue(it_lower *lw, const mac *m, it_mac_consts *out, intact_error *err)
+{
+    const uint64_t len = (uint64_t)m->out_c;
+    out->mult = out->shift = out->thresholds = out->levels = IT_NO_CONST;
+    if (!m->qy->levels || m->acc64) {
+        IT_TRY(it_lower_const(lw, INTACT_S32, len, m->mult, &out->mult, err));
+        return it_lower_const(lw, INTACT_S32, len, m->shift, &out->shift, err);
+    }
+    IT_TRY(it_lower_thresholds(lw, m->n, m->out_c, m->mult, m->shift, m->qy, out->lo, out->hi, &out->thresholds, &out->levels, err));
+    out->lo = 0;
+    out->hi = 255;
     return INTACT_OK;
 }
 
@@ -181,12 +214,10 @@ intact_status it_lower_mac(it_lower *lw, const it_node *n, int8_t *weight, int64
         st = it_lower_weights(lw, &(it_weights){ m.w, out_c, per_out, m.stride_c, m.stride_k }, qw->bits, &out->weight, err);
     if (st == INTACT_OK)
         st = it_lower_const(lw, INTACT_S32, (uint64_t)out_c, m.bias_q, &out->bias, err);
-    if (st == INTACT_OK)
-        st = it_lower_const(lw, INTACT_S32, (uint64_t)out_c, m.mult, &out->mult, err);
-    if (st == INTACT_OK)
-        st = it_lower_const(lw, INTACT_S32, (uint64_t)out_c, m.shift, &out->shift, err);
     out->acc64 = m.acc64;
     it_clamp_codes(qy, n->clamp_lo, n->clamp_hi, &out->lo, &out->hi);
+    if (st == INTACT_OK)
+        st = epilogue(lw, &m, out, err);
     it_alloc_free(lw->alloc, m.w0, (size_t)(out_c * per_out));
     it_alloc_free(lw->alloc, room, bytes);
     return st;

@@ -2,6 +2,7 @@
 /* mat_mul: numpy's matmul: stacks of matrices with broadcasting; a vector gets a dimension that is dropped again. */
 #include <string.h>
 
+#include "op/back.h"
 #include "op/dense.h"
 #include "op/dnnl.h"
 
@@ -163,10 +164,54 @@ static intact_status mat_mul_lower(it_lower *lw, const it_node *n, intact_error 
     return it_dense_lower_emit(lw, n, &d, err);
 }
 
+/* dx += op(a) op(b) for one pair of the stack, of floats or doubles; offsets in elements. */
+static intact_status add_product(const it_node *n, const it_dnnl_mat *g, const it_tensor *a, int64_t at_a, const it_tensor *b, int64_t at_b, it_tensor *to,
+                                 int64_t at, intact_error *err)
+{
+    it_nn_mat s = { .m = g->m, .n = g->n, .k = g->k, .rs_a = g->trans_a ? 1 : g->lda, .cs_a = g->trans_a ? g->lda : 1, .rs_b = g->trans_b ? 1 : g->ldb,
+                    .cs_b = g->trans_b ? g->ldb : 1 };
+    if (to->type == IT_F32)
+        return it_dnnl_matmul(n, g, (const float *)a->data + at_a, (const float *)b->data + at_b, (float *)to->data + at, err);
+    it_nn_matmul_f64(&s, (const double *)a->data + at_a, (const double *)b->data + at_b, (double *)to->data + at);
+    return INTACT_OK;
+}
+
+/* da = dy b^T, db = a^T dy, summed where the stack is broadcast. */
+static intact_status mat_mul_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                      it_tensor *const *dx, intact_error *err)
+{
+    shape s;
+    it_tensor y;
+    (void)c, (void)out;
+    IT_TRY(it_back_float(n, dy[0], err));
+    IT_TRY(shapes(n, in[0], in[1], &s, &y, err));
+    for (int k = 0; k < 2; k++)
+        if (dx[k])
+            memset(dx[k]->data, 0, it_tensor_bytes(dx[k]));
+    if (it_tensor_len(dy[0]) == 0 || s.k == 0)
+        return INTACT_OK;
+    if (it_tensor_len(&s.lead_b) == 1) { /* one matrix for all: the stack is one tall product */
+        s.m *= it_tensor_len(&s.lead_a);
+        s.lead = s.lead_a = s.lead_b = (it_tensor){ .rank = 0 };
+    }
+    it_dnnl_mat ga = { .m = s.m, .n = s.k, .k = s.n, .lda = s.n, .ldb = s.n, .trans_b = true, .alpha = 1, .beta = 1 };
+    it_dnnl_mat gb = { .m = s.k, .n = s.n, .k = s.m, .lda = s.k, .ldb = s.n, .trans_a = true, .alpha = 1, .beta = 1 };
+    FOR_STACK(&s, {
+        if (dx[0])
+            IT_TRY(add_product(n, &ga, dy[0], at_y, in[1], at_b, dx[0], at_a, err));
+        if (dx[1])
+            IT_TRY(add_product(n, &gb, in[0], at_a, dy[0], at_y, dx[1], at_b, err));
+    });
+    return INTACT_OK;
+}
+
+static const it_backward mat_mul_back = { .reads_in = 3, .gives = 3, .run = mat_mul_run_back };
+
 const it_op it_op_mat_mul = {
     .name = "mat_mul", .onnx = "MatMul", .since = 1,
     .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = mat_mul_infer, .forward = mat_mul_forward, .lower = mat_mul_lower,
     .quant = { .role = IT_ROLE_DENSE, .clamps = true, .out = IT_Q_FREE, .weight_in = 1, .weight_axis = mat_mul_weight_axis, .linear = mat_mul_linear,
                .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
+    .back = &mat_mul_back,
 };

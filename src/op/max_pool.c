@@ -36,11 +36,13 @@ static intact_status max_pool_lower(it_lower *lw, const it_node *n, intact_error
     return it_pooling_lower(lw, n, IT_POOLING_MAX, false, err);
 }
 
+IT_POOLING_BACK(max_pool, IT_POOLING_MAX, false, 1)
+
 const it_op it_op_max_pool = {
     .name = "max_pool", .onnx = "MaxPool", .since = 1,
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 2,
     .args_bytes = sizeof(it_pooling_args),
     .parse = max_pool_parse, .infer = max_pool_infer, .forward = max_pool_forward, .lower = max_pool_lower,
     .quant = { .clamps = true, .out = IT_Q_SAME, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16, .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
-    .layout = IT_LAYOUT_NHWC,
+    .layout = IT_LAYOUT_NHWC, .back = &max_pool_back,
 };

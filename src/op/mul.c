@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mul: y = a b. Integers wrap. */
-#include "op/binary.h"
+#include "op/binary_back.h"
 
 #define BINARY_NAME(suffix) mul_##suffix
 #define LOOP(id, suffix, type) IT_BINARY(BINARY_NAME(suffix), type, x * z)
@@ -29,9 +29,11 @@ static intact_status mul_lower(it_lower *lw, const it_node *n, intact_error *err
     return it_lower_product(lw, n, false, mul_with_right, mul_with_left, err);
 }
 
+IT_BINARY_BACKS(mul, 3, 0, g * Z, g * X)
+
 const it_op it_op_mul = {
     .name = "mul", .onnx = "Mul", .since = 1, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = mul_infer, .forward = mul_forward, .lower = mul_lower,
     .quant = IT_BINARY_QUANT_CLAMPS,
-    .layout = IT_LAYOUT_ANY, .inplace = true,
+    .layout = IT_LAYOUT_ANY, .back = &mul_back, .inplace = true,
 };

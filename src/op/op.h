@@ -31,6 +31,7 @@ typedef struct it_run_ctx {
     it_op_state **state; /* the node's cache, NULL at first; belongs to one executor, freed by it. Valid while shapes stay the same: the
                          ** executor frees it and sets it to NULL when an input's shape or layout changes */
     it_arena *scratch;   /* released after each node */
+    uint64_t weights_at; /* without const_weights: 0, or a number that changes when constant inputs' content does; reordered copies may be kept until then */
     bool const_weights;  /* inputs that are graph constants keep their content between runs: reordered copies may be cached in state */
 } it_run_ctx;
 
@@ -110,6 +111,8 @@ typedef struct it_op {
     float (*scalar)(const it_node *n, float x);
     it_op_quant quant;
     it_op_layout layout;
+    const struct it_backward *back; /* op/back.h; NULL: cannot be trained through */
+    const struct it_across *across; /* op/back.h; NULL: samples do not meet in it */
     const it_q_form *form;   /* of operators on codes; NULL: no such operator */
     bool absorbed;           /* of networks that came quantized: becomes parameters of values or another operator (pass/absorb.h) */
     const char *hint;        /* when lower is NULL: what would work instead */

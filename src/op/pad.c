@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pad: elements added around a tensor (a constant, the edge, a reflection or a wrap-around), or taken away by negative pads. */
+#include "op/back.h"
 #include "op/move.h"
 
 #include <math.h>
@@ -143,31 +144,40 @@ static intact_status pad_repeat(it_run_ctx *c, const it_node *n, const it_tensor
     return INTACT_OK;
 }
 
+/* What stays of x inside y: its dims, and the first element of it in either; false when nothing does. */
+typedef struct pad_kept { int64_t dim[IT_RANK_MAX], in_x[IT_RANK_MAX], in_y[IT_RANK_MAX], at_x, at_y; } pad_kept;
+
+static bool kept_of(const it_tensor *x, const it_tensor *y, const pad_axis *pad, pad_kept *k)
+{
+    k->at_x = k->at_y = 0;
+    it_move_strides(x, k->in_x);
+    it_move_strides(y, k->in_y);
+    for (int i = 0; i < x->rank; i++) {
+        k->at_x += pad[i].before < 0 ? -pad[i].before * k->in_x[i] : 0;
+        k->at_y += pad[i].before > 0 ? pad[i].before * k->in_y[i] : 0;
+        k->dim[i] = x->dim[i] + (pad[i].before < 0 ? pad[i].before : 0) + (pad[i].after < 0 ? pad[i].after : 0);
+        if (k->dim[i] <= 0)
+            return false;
+    }
+    return true;
+}
+
 static void pad_constant(const it_node *n, const it_tensor *const *in, const it_tensor *y, const pad_axis *pad)
 {
     const pad_args *a = n->args;
     const it_tensor *x = in[0];
-    int64_t to[IT_RANK_MAX], from[IT_RANK_MAX], dim[IT_RANK_MAX], read = 0, write = 0;
-    size_t item = it_type_bytes(x->type);
+    int64_t item = (int64_t)it_type_bytes(x->type);
     uint64_t value = 0;
     it_tensor one = { .type = x->type, .rank = 0, .data = &value };
+    pad_kept k;
 
     if (it_move_has(n, in, 2))
-        memcpy(&value, in[2]->data, item);
+        memcpy(&value, in[2]->data, (size_t)item);
     else if (a->value != 0)
         it_tensor_set(&one, 0, a->value);
-    it_move_fill(y->data, &value, item, it_tensor_len(y));
-    it_move_strides(y, to);
-    it_move_strides(x, from);
-    for (int k = 0; k < x->rank; k++) {
-        read += pad[k].before < 0 ? -pad[k].before * from[k] : 0;
-        write += pad[k].before > 0 ? pad[k].before * to[k] : 0;
-        dim[k] = x->dim[k] + (pad[k].before < 0 ? pad[k].before : 0) + (pad[k].after < 0 ? pad[k].after : 0);
-        if (dim[k] <= 0)
-            return;
-    }
-    it_move_items((uint8_t *)y->data + write * (int64_t)item, (const uint8_t *)x->data + read * (int64_t)item, item, x->rank, dim, to,
-                  from);
+    it_move_fill(y->data, &value, (size_t)item, it_tensor_len(y));
+    if (kept_of(x, y, pad, &k))
+        it_move_items((uint8_t *)y->data + k.at_y * item, (const uint8_t *)x->data + k.at_x * item, (size_t)item, x->rank, k.dim, k.in_y, k.in_x);
 }
 
 static intact_status pad_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, intact_error *err)
@@ -245,6 +255,30 @@ static intact_status pad_lower(it_lower *lw, const it_node *n, intact_error *err
                          err);
 }
 
+static intact_status pad_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                      it_tensor *const *dx, intact_error *err)
+{
+    const pad_args *a = n->args;
+    int64_t item = (int64_t)it_type_bytes(dy[0]->type);
+    pad_axis pad[IT_RANK_MAX];
+    pad_kept k;
+    bool known;
+
+    (void)c, (void)out;
+    if (!dx[0])
+        return INTACT_OK;
+    IT_TRY(pad_resolve(n, in, pad, &known, err));
+    if (!known || a->mode != PAD_CONSTANT)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%s; the gradient is that of a constant around the tensor",
+                            known ? "the mode repeats elements" : "the pads are not known");
+    memset(dx[0]->data, 0, it_tensor_bytes(dx[0]));
+    if (kept_of(dx[0], dy[0], pad, &k))
+        it_move_items((uint8_t *)dx[0]->data + k.at_x * item, (const uint8_t *)dy[0]->data + k.at_y * item, (size_t)item, dx[0]->rank, k.dim, k.in_x, k.in_y);
+    return INTACT_OK;
+}
+
+static const it_backward pad_back = { .reads_in = 1u << 1 | 1u << 3, .gives = 1, .run = pad_run_back };
+
 const it_op it_op_pad = {
     .name = "pad", .onnx = "Pad", .since = 2,
     .in_min = 1, .in_max = 4, .out_min = 1, .out_max = 1,
@@ -252,4 +286,5 @@ const it_op it_op_pad = {
     .parse = pad_parse, .infer = pad_infer, .forward = pad_forward, .lower = pad_lower,
     .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
     .layout = IT_LAYOUT_NHWC,
+    .back = &pad_back,
 };

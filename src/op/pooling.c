@@ -233,3 +233,89 @@ intact_status it_pooling_run(it_run_ctx *c, const it_node *n, it_pooling_kind ki
         return run_f64(c, n, kind, &g, x, y, err);
     return INTACT_OK;
 }
+
+/* ---- backward ---- */
+
+/* The gradient goes to the first tap that has the maximum, found again here: what is left of it is taken away there. 64 channels at a time. */
+#define DEFINE_MAX_BACK(name, T)                                                                                                 \
+    static void name(const geom *g, const T *x, const T *dy, T *dx)                                                              \
+    {                                                                                                                            \
+        int64_t o[3];                                                                                                            \
+        memset(dx, 0, (size_t)(g->outer * in_block(g)) * sizeof(T));                                                             \
+        FOR_OUT(g, b, o)                                                                                                         \
+            for (int64_t c0 = 0; c0 < g->inner; c0 += 64) {                                                                      \
+                const int64_t len = g->inner - c0 < 64 ? g->inner - c0 : 64;                                                     \
+                T left[64], most[64];                                                                                            \
+                memcpy(left, dy + out_at(g, b, o) + c0, (size_t)len * sizeof(T));                                                \
+                for (int64_t i = 0; i < len; i++)                                                                                \
+                    most[i] = -INFINITY;                                                                                         \
+                FOR_TAPS(T, g, o, x + b * in_block(g) + c0, row, {                                                               \
+                    for (int64_t i = 0; i < len; i++)                                                                            \
+                        most[i] = row[i] > most[i] ? row[i] : most[i];                                                           \
+                });                                                                                                              \
+                FOR_TAPS(T, g, o, x + b * in_block(g) + c0, row, {                                                               \
+                    T *restrict to = dx + (row - x);                                                                             \
+                    for (int64_t i = 0; i < len; i++) {                                                                          \
+                        T hit = row[i] == most[i] ? left[i] : 0;                                                                 \
+                        to[i] += hit;                                                                                            \
+                        left[i] -= hit;                                                                                          \
+                    }                                                                                                            \
+                });                                                                                                              \
+            }                                                                                                                    \
+    }
+DEFINE_MAX_BACK(max_back_f32, float)
+DEFINE_MAX_BACK(max_back_f64, double)
+
+/* One output position covers everything once. */
+static bool is_whole(const geom *g)
+{
+    for (int i = 0; i < 3; i++)
+        if (g->out[i] != 1 || g->kernel[i] != g->in[i] || g->pad[i] || g->pad_end[i] || g->dil[i] != 1)
+            return false;
+    return true;
+}
+
+#define DEFINE_AVERAGE_BACK(name, T)                                                                                             \
+    static void name(const geom *g, const T *restrict dy, T *restrict dx)                                                        \
+    {                                                                                                                            \
+        int64_t o[3];                                                                                                            \
+        const bool whole = is_whole(g);                                                                                          \
+        if (!whole)                                                                                                              \
+            memset(dx, 0, (size_t)(g->outer * in_block(g)) * sizeof(T));                                                         \
+        FOR_OUT(g, b, o) {                                                                                                       \
+            const T *from = dy + out_at(g, b, o), by = 1 / (T)divisor(g, o);                                                     \
+            FOR_TAPS(T, g, o, dx + b * in_block(g), row, {                                                                       \
+                T *restrict to = dx + (row - dx);                                                                                \
+                if (whole)                                                                                                       \
+                    for (int64_t i = 0; i < g->inner; i++)                                                                       \
+                        to[i] = from[i] * by;                                                                                    \
+                else                                                                                                             \
+                    for (int64_t i = 0; i < g->inner; i++)                                                                       \
+                        to[i] += from[i] * by;                                                                                   \
+            });                                                                                                                  \
+        }                                                                                                                        \
+    }
+DEFINE_AVERAGE_BACK(average_back_f32, float)
+DEFINE_AVERAGE_BACK(average_back_f64, double)
+
+intact_status it_pooling_back(const it_node *n, it_pooling_kind kind, const it_window *win, const it_tensor *x, const it_tensor *y, const it_tensor *dy,
+                              it_tensor *dx, intact_error *err)
+{
+    const it_pooling_args *a = n->args;
+    geom g = { .count_pad = a && a->count_include_pad };
+    IT_TRY(it_back_float(n, dx, err));
+    if (!dy) { /* only the indices' gradient, which is none */
+        memset(dx->data, 0, it_tensor_bytes(dx));
+        return INTACT_OK;
+    }
+    geometry(&g, win, x, y);
+    if (kind == IT_POOLING_MAX && dx->type == IT_F32)
+        max_back_f32(&g, x->data, dy->data, dx->data);
+    else if (kind == IT_POOLING_MAX)
+        max_back_f64(&g, x->data, dy->data, dx->data);
+    else if (dx->type == IT_F32)
+        average_back_f32(&g, dy->data, dx->data);
+    else
+        average_back_f64(&g, dy->data, dx->data);
+    return INTACT_OK;
+}

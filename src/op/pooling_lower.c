@@ -78,6 +78,51 @@ static intact_status average_consts(it_lower *lw, const it_node *n, int64_t area
     return st;
 }
 
+/* ---- ties of a network that came quantized ---- */
+
+/* A window's sum times a power of two, 2^-t: every 2^t-th sum is a tie, which goes to the even number there and up here. 0: not so. */
+static int tie_bits(const it_node *n, int64_t area, bool by_count)
+{
+    const it_quant *x = n->in[0]->q, *y = n->out[0]->q;
+    int e;
+    if (!x->given || !y->given || x->type != INTACT_U8 || y->type != INTACT_U8 || by_count || area > 128) return 0; /* the sum has 16 bits */
+    double f = frexp((double)x->scale[0] / ((double)y->scale[0] * (double)area), &e);
+    return f == 0.5 && e <= 0 && e > -15 ? 1 - e : 0;
+}
+
+static intact_status temp_like(it_lower *lw, uint32_t y, intact_type type, float scale, int32_t zero, uint32_t *out, intact_error *err)
+{
+    const it_ptensor t = lw->prog->tensors.items[y];
+    return it_lower_temp(lw, t.name, type, t.rank, t.dims, scale, zero, out, err);
+}
+
+/* D = 2^t. The sum v as it is; A = (v + D/2) >> t has gone up where v is a tie; P = 0 where A is even, else -1; y = (v + P + D/2) >> t, which is
+** A again wherever v is none. All are differences to zero points. */
+static intact_status average_even(it_lower *lw, const it_node *n, it_avgpool_args *a, uint32_t x, uint32_t y, int t, intact_error *err)
+{
+    const it_quant *qy = n->out[0]->q;
+    const float step = (float)ldexp((double)qy->scale[0], -t); /* what 1 of the sum is worth */
+    const int32_t one[2] = { 1 << 30, 30 };
+    it_requantize_args up = { .mult = 1 << 30, .shift = (uint32_t)(30 + t), .hi = 255 };
+    it_add_args both = { .m_a = 1 << (30 - t), .m_b = 1 << (30 - t), .shift = 30, .lo = a->lo, .hi = a->hi };
+    uint8_t parity[256];
+    it_lut_args odd;
+    uint32_t v[2], rounded;
+    a->lo = -32767;
+    a->hi = 32767;
+    for (int32_t q = 0; q < 256; q++) parity[q] = (q - qy->zero[0]) % 2 == 0;
+    IT_TRY(it_lower_const(lw, INTACT_S32, 1, &one[0], &a->mult, err));
+    IT_TRY(it_lower_const(lw, INTACT_S32, 1, &one[1], &a->shift, err));
+    IT_TRY(it_lower_const(lw, INTACT_U8, 256, parity, &odd.table, err));
+    IT_TRY(temp_like(lw, y, INTACT_S16, step, 0, &v[0], err));
+    IT_TRY(temp_like(lw, y, INTACT_U8, qy->scale[0], qy->zero[0], &rounded, err));
+    IT_TRY(temp_like(lw, y, INTACT_U8, step, 1, &v[1], err));
+    IT_TRY(it_lower_emit(lw, &it_instr_avgpool, n->name, &x, 1, &v[0], 1, a, err));
+    IT_TRY(it_lower_emit(lw, &it_instr_requantize, n->name, &v[0], 1, &rounded, 1, &up, err));
+    IT_TRY(it_lower_emit(lw, &it_instr_lut, n->name, &rounded, 1, &v[1], 1, &odd, err));
+    return it_lower_emit(lw, &it_instr_add, n->name, v, 2, &y, 1, &both, err);
+}
+
 static intact_status lower_average(it_lower *lw, const it_node *n, const flat_window *f, const it_window *win, bool count_pad, uint32_t x,
                                    intact_error *err)
 {
@@ -96,9 +141,12 @@ static intact_status lower_average(it_lower *lw, const it_node *n, const flat_wi
     if (count_pad && beyond)
         return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "count_include_pad with windows that ceil_mode takes past the padding has no "
                             "integer form");
-    IT_TRY(average_consts(lw, n, area, has_pads(f) && !count_pad, &a, err));
     it_clamp_codes(out->q, n->clamp_lo, n->clamp_hi, &a.lo, &a.hi);
     IT_TRY(it_lower_tensor(lw, out, &y, err));
+    int ties = tie_bits(n, area, has_pads(f) && !count_pad);
+    if (ties)
+        return average_even(lw, n, &a, x, y, ties, err);
+    IT_TRY(average_consts(lw, n, area, has_pads(f) && !count_pad, &a, err));
     return it_lower_emit(lw, &it_instr_avgpool, n->name, &x, 1, &y, 1, &a, err);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PRelu: y = x for x >= 0, else slope x; the slope broadcasts to x's shape. */
-#include "op/binary.h"
+#include "op/binary_back.h"
 
 #define BINARY_NAME(suffix) prelu_##suffix
 static inline float pick_f32(float x, float below) { return x < 0.0f ? below : x; }
@@ -39,9 +39,11 @@ static intact_status prelu_lower(it_lower *lw, const it_node *n, intact_error *e
     return it_lower_channel_table(lw, n, prelu_with_right, prelu_with_left, err);
 }
 
+IT_BINARY_BACKS(prelu, 3, 0, X < 0 ? g * Z : g, X < 0 ? g * X : 0)
+
 const it_op it_op_prelu = {
     .name = "prelu", .onnx = "PRelu", .since = 6, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = prelu_infer, .forward = prelu_forward, .lower = prelu_lower,
     .quant = IT_BINARY_QUANT,
-    .layout = IT_LAYOUT_ANY, .inplace = true,
+    .layout = IT_LAYOUT_ANY, .back = &prelu_back, .inplace = true,
 };

@@ -184,16 +184,9 @@ intact_status it_rnn_matmul(const it_rnn *r, int64_t m, int64_t n, int64_t k, co
 
 /* ---- the walk ---- */
 
-typedef struct job {
-    it_run_ctx *ctx;
-    it_rnn r;
-    it_tensor x, w, rec;   /* X, W, R as float or double */
-    const it_tensor *bias, *lens, *h0, *c0, *peep;
-    it_tensor *y, *y_h, *y_c;
-    const it_rnn_kind *kind;
-} job;
+typedef it_rnn_job job;
 
-static intact_status room(job *j, int64_t a, int64_t b, int64_t c, size_t size, void *out)
+intact_status it_rnn_room(job *j, int64_t a, int64_t b, int64_t c, size_t size, void *out)
 {
     size_t len;
     if (!it_mul_size((size_t)a, (size_t)b, &len) || !it_mul_size(len, (size_t)c, &len))
@@ -211,23 +204,23 @@ static intact_status prepare(job *j, const it_tensor *const *in)
     IT_TRY(it_elem_cast(j->ctx, r->n, in[0], type, &j->x, r->err));
     IT_TRY(it_elem_cast(j->ctx, r->n, in[1], type, &j->w, r->err));
     IT_TRY(it_elem_cast(j->ctx, r->n, in[2], type, &j->rec, r->err));
-    IT_TRY(room(j, r->time, r->batch, gh, real, &r->xw));
-    IT_TRY(room(j, 1, r->batch, gh, real, &r->hr));
-    IT_TRY(room(j, 1, r->batch, r->hidden, real, &r->h_real));
-    IT_TRY(room(j, 1, 1, gh, sizeof(double), &r->bias_w));
-    IT_TRY(room(j, 1, 1, gh, sizeof(double), &r->bias_r));
-    IT_TRY(room(j, 1, 3, r->hidden, sizeof(double), &r->peep));
-    IT_TRY(room(j, 1, r->batch, r->hidden, sizeof(double), &r->h));
-    IT_TRY(room(j, 1, r->batch, r->hidden, sizeof(double), &r->c));
+    IT_TRY(it_rnn_room(j, r->time, r->batch, gh, real, &r->xw));
+    IT_TRY(it_rnn_room(j, 1, r->batch, gh, real, &r->hr));
+    IT_TRY(it_rnn_room(j, 1, r->batch, r->hidden, real, &r->h_real));
+    IT_TRY(it_rnn_room(j, 1, 1, gh, sizeof(double), &r->bias_w));
+    IT_TRY(it_rnn_room(j, 1, 1, gh, sizeof(double), &r->bias_r));
+    IT_TRY(it_rnn_room(j, 1, 3, r->hidden, sizeof(double), &r->peep));
+    IT_TRY(it_rnn_room(j, 1, r->batch, r->hidden, sizeof(double), &r->h));
+    IT_TRY(it_rnn_room(j, 1, r->batch, r->hidden, sizeof(double), &r->c));
     for (int i = 0; i < 2; i++) {
-        IT_TRY(room(j, 1, r->batch, r->hidden, real, &r->scratch_real[i]));
-        IT_TRY(room(j, 1, r->batch, r->hidden, sizeof(double), &r->scratch[i]));
+        IT_TRY(it_rnn_room(j, 1, r->batch, r->hidden, real, &r->scratch_real[i]));
+        IT_TRY(it_rnn_room(j, 1, r->batch, r->hidden, sizeof(double), &r->scratch[i]));
     }
-    return room(j, 1, 1, r->batch, sizeof(int64_t), &r->row);
+    return it_rnn_room(j, 1, 1, r->batch, sizeof(int64_t), &r->row);
 }
 
-/* Element of a state tensor, of (D,B,H) or (B,D,H). */
-static int64_t state_at(const it_rnn *r, int64_t d, int64_t b, int64_t k)
+/* Of (D,B,H) or (B,D,H). */
+int64_t it_rnn_state_at(const it_rnn *r, int64_t d, int64_t b, int64_t k)
 {
     return (r->a->batch_first ? b * r->a->directions + d : d * r->batch + b) * r->hidden + k;
 }
@@ -246,14 +239,20 @@ static void load_direction(job *j, int d)
     for (int64_t k = 0; k < 3 * r->hidden && j->peep; k++) r->peep[k] = it_tensor_get(j->peep, d * 3 * r->hidden + k);
     for (int64_t b = 0; b < r->batch; b++)
         for (int64_t k = 0; k < r->hidden; k++) {
-            int64_t at = b * r->hidden + k, from = state_at(r, d, b, k);
+            int64_t at = b * r->hidden + k, from = it_rnn_state_at(r, d, b, k);
             r->h[at] = j->h0 ? it_tensor_get(j->h0, from) : 0;
             r->c[at] = j->c0 ? it_tensor_get(j->c0, from) : 0;
             it_rnn_set(r, r->h_real, at, r->h[at]);
         }
 }
 
-static int64_t len_of(const job *j, int64_t b) { return j->lens ? ((const int32_t *)j->lens->data)[b] : j->r.time; }
+int64_t it_rnn_len(const job *j, int64_t b) { return j->lens ? ((const int32_t *)j->lens->data)[b] : j->r.time; }
+
+int64_t it_rnn_y_at(const it_rnn *r, int64_t d, int64_t b)
+{
+    int64_t t = r->a->batch_first ? r->row[b] % r->time : r->row[b] / r->batch;
+    return r->a->batch_first ? ((b * r->time + t) * r->a->directions + d) * r->hidden : ((t * r->a->directions + d) * r->batch + b) * r->hidden;
+}
 
 /* Hands on h of the sequences that are not over, to the next step and to Y. */
 static void keep_step(job *j, int d)
@@ -261,9 +260,7 @@ static void keep_step(job *j, int d)
     it_rnn *r = &j->r;
     for (int64_t b = 0; b < r->batch; b++) {
         if (r->row[b] < 0) continue;
-        int64_t t = r->a->batch_first ? r->row[b] % r->time : r->row[b] / r->batch;
-        int64_t to = r->a->batch_first ? ((b * r->time + t) * r->a->directions + d) * r->hidden
-                                       : ((t * r->a->directions + d) * r->batch + b) * r->hidden;
+        int64_t to = it_rnn_y_at(r, d, b);
         for (int64_t k = 0; k < r->hidden; k++) {
             it_rnn_set(r, r->h_real, b * r->hidden + k, r->h[b * r->hidden + k]);
             if (j->y) it_tensor_set(j->y, to + k, r->h[b * r->hidden + k]);
@@ -271,47 +268,65 @@ static void keep_step(job *j, int d)
     }
 }
 
+intact_status it_rnn_direction(job *j, int d)
+{
+    it_rnn *r = &j->r;
+    load_direction(j, d);
+    return it_rnn_matmul(r, r->time * r->batch, r->gates * r->hidden, r->in, j->x.data, r->w, r->xw);
+}
+
+bool it_rnn_rows(job *j, int d, int64_t s)
+{
+    it_rnn *r = &j->r;
+    bool backward = r->a->reverse || d == 1, any = false;
+    for (int64_t b = 0; b < r->batch; b++) {
+        int64_t len = it_rnn_len(j, b), t = backward ? len - 1 - s : s;
+        r->row[b] = s >= len ? -1 : r->a->batch_first ? b * r->time + t : t * r->batch + b;
+        any |= s < len;
+    }
+    return any;
+}
+
 static intact_status run_direction(job *j, int d)
 {
     it_rnn *r = &j->r;
-    bool backward = r->a->reverse || d == 1;
-    load_direction(j, d);
-    IT_TRY(it_rnn_matmul(r, r->time * r->batch, r->gates * r->hidden, r->in, j->x.data, r->w, r->xw));
-    for (int64_t s = 0; s < r->time; s++) {
-        bool any = false;
-        for (int64_t b = 0; b < r->batch; b++) {
-            int64_t len = len_of(j, b), t = backward ? len - 1 - s : s;
-            r->row[b] = s >= len ? -1 : r->a->batch_first ? b * r->time + t : t * r->batch + b;
-            any |= s < len;
-        }
-        if (!any) break;
+    IT_TRY(it_rnn_direction(j, d));
+    for (int64_t s = 0; s < r->time && it_rnn_rows(j, d, s); s++) {
         IT_TRY(it_rnn_matmul(r, r->batch, r->gates * r->hidden, r->hidden, r->h_real, r->r, r->hr));
         IT_TRY(j->kind->step(r));
         keep_step(j, d);
     }
     for (int64_t b = 0; b < r->batch; b++)
         for (int64_t k = 0; k < r->hidden; k++) {
-            if (j->y_h) it_tensor_set(j->y_h, state_at(r, d, b, k), r->h[b * r->hidden + k]);
-            if (j->y_c) it_tensor_set(j->y_c, state_at(r, d, b, k), r->c[b * r->hidden + k]);
+            if (j->y_h) it_tensor_set(j->y_h, it_rnn_state_at(r, d, b, k), r->h[b * r->hidden + k]);
+            if (j->y_c) it_tensor_set(j->y_c, it_rnn_state_at(r, d, b, k), r->c[b * r->hidden + k]);
         }
     return INTACT_OK;
+}
+
+intact_status it_rnn_job_make(job *j, it_run_ctx *c, const it_node *n, const it_tensor *const *in, const it_rnn_kind *k, intact_error *err)
+{
+    const it_rnn_args *a = n->args;
+    sizes s = sizes_of(a, in);
+    *j = (job){.ctx = c, .kind = k, .bias = it_elem_in(n, in, 3), .lens = it_elem_in(n, in, 4), .h0 = it_elem_in(n, in, 5),
+               .c0 = it_elem_in(n, in, 6), .peep = it_elem_in(n, in, 7)};
+    j->r = (it_rnn){.n = n, .a = a, .err = err, .gates = k->gates, .time = s.time, .batch = s.batch, .in = s.in, .hidden = s.hidden};
+    for (int64_t b = 0; b < s.batch; b++)
+        if (it_rnn_len(j, b) < 0 || it_rnn_len(j, b) > s.time)
+            return it_node_fail(n, err, INTACT_E_ARG, "sequence %lld has length %lld; lengths must be 0..%lld", (long long)b,
+                                (long long)it_rnn_len(j, b), (long long)s.time);
+    return prepare(j, in);
 }
 
 intact_status it_rnn_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, const it_rnn_kind *k,
                              intact_error *err)
 {
-    const it_rnn_args *a = n->args;
-    sizes s = sizes_of(a, in);
-    job j = {.ctx = c, .kind = k, .bias = it_elem_in(n, in, 3), .lens = it_elem_in(n, in, 4), .h0 = it_elem_in(n, in, 5),
-             .c0 = it_elem_in(n, in, 6), .peep = it_elem_in(n, in, 7), .y = n->out_len > 0 ? out[0] : NULL,
-             .y_h = n->out_len > 1 ? out[1] : NULL, .y_c = n->out_len > 2 ? out[2] : NULL};
-    j.r = (it_rnn){.n = n, .a = a, .err = err, .gates = k->gates, .time = s.time, .batch = s.batch, .in = s.in, .hidden = s.hidden};
-    for (int64_t b = 0; b < s.batch; b++)
-        if (len_of(&j, b) < 0 || len_of(&j, b) > s.time)
-            return it_node_fail(n, err, INTACT_E_ARG, "sequence %lld has length %lld; lengths must be 0..%lld", (long long)b,
-                                (long long)len_of(&j, b), (long long)s.time);
+    job j;
+    IT_TRY(it_rnn_job_make(&j, c, n, in, k, err));
+    j.y = n->out_len > 0 ? out[0] : NULL;
+    j.y_h = n->out_len > 1 ? out[1] : NULL;
+    j.y_c = n->out_len > 2 ? out[2] : NULL;
     if (j.y) memset(j.y->data, 0, it_tensor_bytes(j.y));
-    IT_TRY(prepare(&j, in));
-    for (int d = 0; d < a->directions; d++) IT_TRY(run_direction(&j, d));
+    for (int d = 0; d < j.r.a->directions; d++) IT_TRY(run_direction(&j, d));
     return INTACT_OK;
 }

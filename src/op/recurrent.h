@@ -6,6 +6,7 @@
 #ifndef IT_RECURRENT_H
 #define IT_RECURRENT_H
 
+#include "op/back.h"
 #include "op/elem.h"
 
 typedef enum it_rnn_act_kind {
@@ -46,10 +47,22 @@ typedef struct it_rnn {
 
 typedef intact_status it_rnn_step(it_rnn *r); /* h, and c, from xw at row[b] and hr */
 
+/* One step of the way back. All arrays are of this step; rows of sequences that are over are neither read nor written. */
+typedef struct it_rnn_tape {
+    double *pre;            /* (B,G*H) sums before the gates' activations, without peepholes */
+    double *h0, *c0, *c1;   /* (B,H) states before the step, and c after it */
+    void *extra;            /* real (B,H), GRU: what stands beside the reset gate: H' R^T + bias, or r * H' */
+    double *dh, *dc;        /* (B,H) in: gradients of the states after the step; out: of those before it, less what comes through R */
+    void *dw, *dr;          /* real (B,G*H) out: gradients of X W^T and of H' R^T, zeros before */
+    double *dpeep;          /* (3*H), added to */
+} it_rnn_tape;
+typedef intact_status it_rnn_step_back(it_rnn *r, it_rnn_tape *t);
+
 typedef struct it_rnn_kind {
     int gates, acts_len, outputs;
     const it_rnn_act_kind *acts; /* defaults, of one direction */
     it_rnn_step *step;
+    it_rnn_step_back *save, *step_back; /* after a step: fills pre and extra; the way back */
 } it_rnn_kind;
 
 intact_status it_rnn_parse(it_parse *p, const it_rnn_kind *k);
@@ -57,9 +70,37 @@ intact_status it_rnn_infer(const it_node *n, const it_tensor *const *in, it_tens
 intact_status it_rnn_forward(it_run_ctx *c, const it_node *n, const it_tensor *const *in, it_tensor *const *out, const it_rnn_kind *k,
                              intact_error *err);
 
+/* op/recurrent_back.c: runs forward once more, keeping what the way back needs, then back through time. */
+intact_status it_rnn_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *dy, it_tensor *const *dx,
+                          const it_rnn_kind *k, intact_error *err);
+
+/* A walk over directions and time: what forward and backward share (op/recurrent.c). */
+typedef struct it_rnn_job {
+    it_run_ctx *ctx;
+    it_rnn r;
+    it_tensor x, w, rec;   /* X, W, R as float or double */
+    const it_tensor *bias, *lens, *h0, *c0, *peep;
+    it_tensor *y, *y_h, *y_c;
+    const it_rnn_kind *kind;
+} it_rnn_job;
+/* Checks the lengths and makes room. Outputs are the caller's to set. */
+intact_status it_rnn_job_make(it_rnn_job *j, it_run_ctx *c, const it_node *n, const it_tensor *const *in, const it_rnn_kind *k, intact_error *err);
+intact_status it_rnn_room(it_rnn_job *j, int64_t a, int64_t b, int64_t c, size_t size, void *out); /* zeros */
+/* Loads direction d, and X W^T of all its steps. */
+intact_status it_rnn_direction(it_rnn_job *j, int d);
+/* Fills row for step s; false when every sequence is over. */
+bool it_rnn_rows(it_rnn_job *j, int d, int64_t s);
+int64_t it_rnn_state_at(const it_rnn *r, int64_t d, int64_t b, int64_t k); /* element of a state tensor */
+int64_t it_rnn_y_at(const it_rnn *r, int64_t d, int64_t b);                /* first element of Y at row[b] */
+int64_t it_rnn_len(const it_rnn_job *j, int64_t b);
+
 /* For steps. */
 double it_rnn_act_of(const it_rnn *r, int k, double x); /* activation k of this direction of x, clipped before */
 double it_rnn_act_unclipped(const it_rnn *r, int k, double x);
+double it_rnn_slope_of(const it_rnn *r, int k, double x, double y); /* the derivatives of the two, which gave y */
+double it_rnn_slope_unclipped(const it_rnn *r, int k, double x, double y);
+/* y (m,n) = a b or, with trans, a^T b; rows of a, b are lda, ldb long. All real. */
+intact_status it_rnn_product(const it_rnn *r, bool trans, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda, const void *b, int64_t ldb, void *y);
 static inline double it_rnn_get(const it_rnn *r, const void *real, int64_t i)
 {
     return r->wide ? ((const double *)real)[i] : (double)((const float *)real)[i];
@@ -80,7 +121,7 @@ intact_status it_rnn_matmul(const it_rnn *r, int64_t m, int64_t n, int64_t k, co
 
 #define IT_RNN_FIELDS(id, inputs)                                                                                           \
     .name = #id, .since = 7, .in_min = 3, .in_max = (inputs), .out_min = 0, .args_bytes = sizeof(it_rnn_args), .parse = id##_parse, \
-    .infer = id##_infer, .forward = id##_forward,                                                                                  \
+    .infer = id##_infer, .forward = id##_forward, .back = &id##_back,                                                              \
     .hint = "recurrent layers have no integer form; keep the recurrent part in float outside the integer program"
 #define IT_RNN_FUNCTIONS(id, kind)                                                                                                \
     static intact_status id##_parse(it_parse *p) { return it_rnn_parse(p, &kind); }                                               \
@@ -92,6 +133,13 @@ intact_status it_rnn_matmul(const it_rnn *r, int64_t m, int64_t n, int64_t k, co
                                       intact_error *err)                                                                          \
     {                                                                                                                             \
         return it_rnn_forward(c, n, in, out, &kind, err);                                                                         \
-    }
+    }                                                                                                                             \
+    static intact_status id##_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, \
+                                       const it_tensor *const *dy, it_tensor *const *dx, intact_error *err)                       \
+    {                                                                                                                             \
+        (void)out;                                                                                                                \
+        return it_rnn_back(c, n, in, dy, dx, &kind, err);                                                                         \
+    }                                                                                                                             \
+    static const it_backward id##_back = { .reads_in = 0xff, .gives = 0xef, .run = id##_run_back }; /* all but the lengths */
 
 #endif

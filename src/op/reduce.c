@@ -256,6 +256,39 @@ intact_status it_reduce_forward(it_run_ctx *c, const it_node *n, const it_tensor
     return INTACT_OK;
 }
 
+/* ---- backward ---- */
+
+intact_status it_reduce_back(const it_node *n, const it_tensor *x, const it_tensor *axes, const it_tensor *dy, it_tensor *dx, bool mean, intact_error *err)
+{
+    bool reduced[IT_RANK_MAX], noop;
+    int64_t count = 1, index[IT_RANK_MAX] = {0}, slot = 0, at = 0;
+    walk w;
+    IT_TRY(it_back_float(n, dy, err));
+    IT_TRY(axes_of(n, x, axes, reduced, &noop, err));
+    for (int k = 0; k < x->rank; k++)
+        if (reduced[k]) count *= x->dim[k];
+    if (it_tensor_len(dx) == 0) return INTACT_OK;
+    walk_of(x, reduced, &w);
+    const int inner = w.rank - 1;
+    const double by = mean ? 1.0 / (double)count : 1.0;
+    for (int k = 0; k >= 0;) {
+        for (int64_t i = 0; i < w.dim[inner]; i++) {
+            int64_t from = w.reduced[inner] ? slot : slot + i;
+            if (dy->type == IT_F32)
+                ((float *)dx->data)[at + i] = (float)((double)((const float *)dy->data)[from] * by);
+            else
+                ((double *)dx->data)[at + i] = ((const double *)dy->data)[from] * by;
+        }
+        at += w.dim[inner];
+        for (k = inner - 1; k >= 0 && ++index[k] == w.dim[k]; k--) {
+            index[k] = 0;
+            slot -= (w.dim[k] - 1) * w.step[k];
+        }
+        if (k >= 0) slot += w.step[k];
+    }
+    return INTACT_OK;
+}
+
 /* ---- for lowering ---- */
 
 bool it_reduce_axes_known(const it_node *n, bool reduced[IT_RANK_MAX])

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "op/back.h"
 #include "op/elem.h"
 #include "op/lower.h"
 
@@ -41,6 +42,8 @@ intact_status it_reduce_infer(const it_node *n, const it_tensor *const *in, it_t
 intact_status it_reduce_infer_types(const it_node *n, const it_tensor *const *in, uint32_t types, it_tensor *out, intact_error *err);
 intact_status it_reduce_forward(it_run_ctx *c, const it_node *n, const it_tensor *x, const it_tensor *axes, it_tensor *y,
                                 const it_reduce_real *real, const it_reduce_int *whole, intact_error *err);
+/* dx of a sum, or with mean of a mean: dy spread over what was reduced. */
+intact_status it_reduce_back(const it_node *n, const it_tensor *x, const it_tensor *axes, const it_tensor *dy, it_tensor *dx, bool mean, intact_error *err);
 /* Which axes of rank a constant-axes node reduces; false when the axes are not known. */
 bool it_reduce_axes_known(const it_node *n, bool reduced[IT_RANK_MAX]);
 /* Exactly the axes behind batch and channel. */
@@ -52,6 +55,15 @@ bool it_reduce_is_spatial(const it_node *n);
     {                                                                                                                             \
         return it_reduce_forward(c, n, in[0], it_elem_in(n, in, 1), out[0], real, whole, err);                                    \
     }
+
+#define IT_REDUCE_BACK(name, mean)                                                                                                \
+    static intact_status name##_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, \
+                                         const it_tensor *const *dy, it_tensor *const *dx, intact_error *err)                     \
+    {                                                                                                                             \
+        (void)c, (void)out;                                                                                                       \
+        return dx[0] ? it_reduce_back(n, in[0], it_elem_in(n, in, 1), dy[0], dx[0], mean, err) : INTACT_OK;                       \
+    }                                                                                                                             \
+    static const it_backward name##_back = { .reads_in = 1u << 1, .gives = 1, .run = name##_run_back };
 
 #define IT_REDUCE_FIELDS(id)                                                                                                      \
     .name = #id, .since = 1, .in_min = 1, .in_max = 2, .out_min = 1, .out_max = 1, .args_bytes = sizeof(it_reduce_args),          \

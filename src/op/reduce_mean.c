@@ -41,8 +41,11 @@ static intact_status reduce_mean_lower(it_lower *lw, const it_node *n, intact_er
     return it_lower_emit(lw, &it_instr_avgpool, n->name, &tx, 1, &ty, 1, &a, err);
 }
 
+IT_REDUCE_BACK(reduce_mean, true)
+
 const it_op it_op_reduce_mean = {
     IT_REDUCE_FIELDS(reduce_mean), .onnx = "ReduceMean", .parse = it_reduce_parse, .infer = it_reduce_infer,
     .lower = reduce_mean_lower,
     .quant = { .role = IT_ROLE_POOL, .out = IT_Q_FREE, .in_types = IT_LUT_TYPES, .out_types = IT_LUT_TYPES },
+    .back = &reduce_mean_back,
 };

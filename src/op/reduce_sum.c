@@ -17,7 +17,10 @@ IT_REDUCE_FORWARD(reduce_sum, &ON_REALS, &ON_INTS)
 
 static intact_status reduce_sum_parse(it_parse *p) { return it_reduce_parse_since(p, 13); }
 
+IT_REDUCE_BACK(reduce_sum, false)
+
 const it_op it_op_reduce_sum = {
     IT_REDUCE_FIELDS(reduce_sum), .onnx = "ReduceSum", .parse = reduce_sum_parse, .infer = it_reduce_infer,
     .hint = "in integers only ReduceMean and ReduceMax over the spatial axes run",
+    .back = &reduce_sum_back,
 };

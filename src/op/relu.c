@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Relu: y = max(x, 0). Signed integers since opset 14. A pass folds it into the clamp of the layer before. */
-#include "op/unary.h"
+#include "op/unary_back.h"
 
 IT_UNARY(relu_real, x < 0 ? R(0) : x)
 
@@ -28,9 +28,12 @@ static intact_status relu_forward(it_run_ctx *c, const it_node *n, const it_tens
     }
 }
 
+IT_UNARY_BACK(relu, 0, 1, y > 0 ? g : R(0))
+
 const it_op it_op_relu = {
     .name = "relu", .onnx = "Relu", .since = 1, .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .infer = relu_infer, .forward = relu_forward, .lower = it_lower_scalar, .scalar = relu_real_scalar,
     .quant = IT_LUT_QUANT(IT_Q_FREE, 0, 0),
     .layout = IT_LAYOUT_ANY, .inplace = true,
+    .back = &relu_back,
 };

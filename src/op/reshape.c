@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reshape: the same elements in the same order under a new shape; 0 keeps a dimension (unless allowzero), -1 takes what is left. */
+#include "op/back.h"
 #include "op/move.h"
 
 typedef struct reshape_args { int64_t allowzero; } reshape_args;
@@ -60,5 +61,5 @@ const it_op it_op_reshape = {
     .args_bytes = sizeof(reshape_args),
     .parse = reshape_parse, .infer = reshape_infer, .forward = it_move_bytes, .lower = it_lower_reshape,
     .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
-    .view = true,
+    .view = true, .back = &it_back_view,
 };

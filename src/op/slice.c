@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* slice: a range with a step along some axes, as Python slices; attributes before opset 10, inputs since. */
+#include <string.h>
+
+#include "op/back.h"
 #include "op/move.h"
 
 typedef struct slice_args { const int64_t *starts, *ends, *axes; size_t starts_len, ends_len, axes_len; } slice_args;
@@ -176,10 +179,37 @@ static intact_status slice_lower(it_lower *lw, const it_node *n, intact_error *e
     return it_move_emit(lw, n, 0, stride, offset, err);
 }
 
+static intact_status slice_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                      it_tensor *const *dx, intact_error *err)
+{
+    range r[IT_RANK_MAX];
+    int64_t to[IT_RANK_MAX], from[IT_RANK_MAX], offset;
+    size_t item = it_type_bytes(dy[0]->type);
+    bool known;
+
+    (void)c, (void)out;
+    if (!dx[0])
+        return INTACT_OK;
+    memset(dx[0]->data, 0, it_tensor_bytes(dx[0]));
+    IT_TRY(slice_ranges(n, in, r, &known, err));
+    if (!known)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "the gradient needs starts, ends, axes and steps");
+    if (it_tensor_len(dy[0]) == 0)
+        return INTACT_OK;
+    it_move_strides(dy[0], from);
+    it_move_strides(dx[0], to);
+    offset = slice_strides(r, in[0]->rank, to);
+    it_move_items((uint8_t *)dx[0]->data + offset * (int64_t)item, dy[0]->data, item, in[0]->rank, dy[0]->dim, to, from);
+    return INTACT_OK;
+}
+
+static const it_backward slice_back = { .reads_in = 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4, .gives = 1, .run = slice_run_back };
+
 const it_op it_op_slice = {
     .name = "slice", .onnx = "Slice", .since = 1,
     .in_min = 1, .in_max = 5, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(slice_args),
     .parse = slice_parse, .infer = slice_infer, .forward = slice_forward, .lower = slice_lower,
     .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
+    .back = &slice_back,
 };

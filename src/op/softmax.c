@@ -76,6 +76,37 @@ static intact_status softmax_forward(it_run_ctx *c, const it_node *n, const it_t
     return it_softmax_run(c, n, in[0], out[0], false, err);
 }
 
+static void one_back(const double *y, const double *g, double *d, int64_t len, int64_t step, bool log_of)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < len; i++)
+        sum += log_of ? g[i * step] : g[i * step] * y[i * step];
+    for (int64_t i = 0; i < len; i++)
+        d[i * step] = log_of ? g[i * step] - exp(y[i * step]) * sum : y[i * step] * (g[i * step] - sum);
+}
+
+intact_status it_softmax_back(it_back_ctx *c, const it_node *n, const it_tensor *y, const it_tensor *dy, it_tensor *dx, bool log_of, intact_error *err)
+{
+    it_run_ctx rc = { .alloc = c->alloc, .scratch = c->scratch };
+    const double *from, *g;
+    double *to;
+    int first, end;
+    int64_t outer = 1, len = 1, inner = 1;
+    if (!dx)
+        return INTACT_OK;
+    IT_TRY(it_softmax_axes(n, y->rank, &first, &end, err));
+    for (int i = 0; i < y->rank; i++)
+        *(i < first ? &outer : i < end ? &len : &inner) *= y->dim[i];
+    IT_TRY(it_nn_f64(&rc, n, y, &from, err));
+    IT_TRY(it_nn_f64(&rc, n, dy, &g, err));
+    IT_TRY(it_nn_f64_room(&rc, n, dx, &to, err));
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t i = 0; i < inner; i++)
+            one_back(from + o * len * inner + i, g + o * len * inner + i, to + o * len * inner + i, len, inner, log_of);
+    it_nn_put_f64(dx, to);
+    return INTACT_OK;
+}
+
 /* The instruction sums over the runtime's last dimension: the axes summed here must be that one, others of length 1 aside. */
 static intact_status check_axes(const it_node *n, const it_tensor *x, intact_error *err)
 {
@@ -141,6 +172,15 @@ static intact_status softmax_lower(it_lower *lw, const it_node *n, intact_error 
     return it_lower_requantize(lw, n, mid, &q, out, err);
 }
 
+static intact_status softmax_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out,
+                                      const it_tensor *const *dy, it_tensor *const *dx, intact_error *err)
+{
+    (void)in;
+    return it_softmax_back(c, n, out[0], dy[0], dx[0], false, err);
+}
+
+static const it_backward softmax_back = { .reads_out = 1, .gives = 1, .run = softmax_run_back };
+
 const it_op it_op_softmax = {
     .name = "softmax", .onnx = "Softmax", .since = 1,
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
@@ -148,4 +188,5 @@ const it_op it_op_softmax = {
     .parse = it_softmax_parse, .infer = it_softmax_infer, .forward = softmax_forward, .lower = softmax_lower,
     .quant = { .role = IT_ROLE_SOFTMAX, .out = IT_Q_FIXED, .fixed_lo = 0, .fixed_hi = 1, .in_types = 1u << INTACT_U8 | 1u << INTACT_S16,
                .out_types = 1u << INTACT_U8 | 1u << INTACT_S16 },
+    .back = &softmax_back,
 };

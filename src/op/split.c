@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* split: a tensor cut along one axis, into equal parts or the lengths given. */
+#include <string.h>
+
+#include "op/back.h"
 #include "op/move.h"
 
 typedef struct split_args { int64_t axis, parts; const int64_t *split; size_t split_len; } split_args;
@@ -149,10 +152,44 @@ static intact_status split_lower(it_lower *lw, const it_node *n, intact_error *e
     return INTACT_OK;
 }
 
+static intact_status split_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                      it_tensor *const *dx, intact_error *err)
+{
+    const split_args *a = n->args;
+    int64_t to[IT_RANK_MAX], from[IT_RANK_MAX], at = 0;
+    size_t item = it_type_bytes(in[0]->type);
+    int axis;
+
+    (void)c;
+    if (!dx[0])
+        return INTACT_OK;
+    IT_TRY(it_axis(n, a->axis, in[0]->rank, &axis, err));
+    it_move_strides(dx[0], to);
+    for (int k = 0; k < n->out_len; k++) {
+        if (!out[k] || !dy[k]) { /* nobody reads this part */
+            memset(dx[0]->data, 0, it_tensor_bytes(dx[0]));
+            break;
+        }
+    }
+    for (int k = 0; k < n->out_len; k++) {
+        if (!out[k])
+            return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "output %d is left out; its part of the gradient has no place", k);
+        if (dy[k]) {
+            it_move_strides(dy[k], from);
+            it_move_items((uint8_t *)dx[0]->data + at * to[axis] * (int64_t)item, dy[k]->data, item, in[0]->rank, dy[k]->dim, to, from);
+        }
+        at += out[k]->dim[axis];
+    }
+    return INTACT_OK;
+}
+
+static const it_backward split_back = { .gives = 1, .run = split_run_back };
+
 const it_op it_op_split = {
     .name = "split", .onnx = "Split", .since = 2,
     .in_min = 1, .in_max = 2, .out_min = 1, .out_max = -1,
     .args_bytes = sizeof(split_args),
     .parse = split_parse, .infer = split_infer, .forward = split_forward, .lower = split_lower,
     .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
+    .back = &split_back,
 };

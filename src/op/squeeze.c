@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* squeeze: drops dimensions of 1, those named or all of them. */
+#include "op/back.h"
 #include "op/move.h"
 
 typedef struct squeeze_args { const int64_t *axes; size_t axes_len; } squeeze_args; /* before opset 13; an input since */
@@ -50,5 +51,5 @@ const it_op it_op_squeeze = {
     .args_bytes = sizeof(squeeze_args),
     .parse = squeeze_parse, .infer = squeeze_infer, .forward = it_move_bytes, .lower = it_lower_reshape,
     .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
-    .view = true,
+    .view = true, .back = &it_back_view,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sub: y = a - b. Integers wrap. */
-#include "op/binary.h"
+#include "op/binary_back.h"
 
 #define BINARY_NAME(suffix) sub_##suffix
 #define LOOP(id, suffix, type) IT_BINARY(BINARY_NAME(suffix), type, x - z)
@@ -29,9 +29,11 @@ static intact_status sub_lower(it_lower *lw, const it_node *n, intact_error *err
     return it_lower_sum_of_two(lw, n, -1, sub_with_right, sub_with_left, err);
 }
 
+IT_BINARY_BACKS(sub, 0, 1, g, -g)
+
 const it_op it_op_sub = {
     .name = "sub", .onnx = "Sub", .since = 1, .in_min = 2, .in_max = 2, .out_min = 1, .out_max = 1,
     .infer = sub_infer, .forward = sub_forward, .lower = sub_lower,
     .quant = IT_BINARY_QUANT_CLAMPS,
-    .layout = IT_LAYOUT_ANY, .inplace = true,
+    .layout = IT_LAYOUT_ANY, .back = &sub_back, .inplace = true,
 };

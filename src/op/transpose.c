@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* transpose: output axis k is input axis perm[k]; without perm the axes are reversed. */
+#include "op/back.h"
 #include "op/move.h"
 
 typedef struct transpose_args { const int64_t *perm; size_t len; } transpose_args;
@@ -71,10 +72,30 @@ static intact_status transpose_lower(it_lower *lw, const it_node *n, intact_erro
     return it_move_emit(lw, n, 0, stride, 0, err);
 }
 
+static intact_status transpose_run_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *const *out, const it_tensor *const *dy,
+                                      it_tensor *const *dx, intact_error *err)
+{
+    const transpose_args *a = n->args;
+    int64_t to[IT_RANK_MAX], from[IT_RANK_MAX], perm[IT_RANK_MAX];
+
+    (void)c, (void)out, (void)err;
+    if (!dx[0])
+        return INTACT_OK;
+    it_move_strides(dx[0], to);
+    it_move_strides(dy[0], from);
+    for (int k = 0; k < in[0]->rank; k++)
+        perm[source_axis(a, in[0]->rank, k)] = from[k];
+    it_move_items(dx[0]->data, dy[0]->data, it_type_bytes(dy[0]->type), in[0]->rank, dx[0]->dim, to, perm);
+    return INTACT_OK;
+}
+
+static const it_backward transpose_back = { .gives = 1, .run = transpose_run_back };
+
 const it_op it_op_transpose = {
     .name = "transpose", .onnx = "Transpose", .since = 1,
     .in_min = 1, .in_max = 1, .out_min = 1, .out_max = 1,
     .args_bytes = sizeof(transpose_args),
     .parse = transpose_parse, .infer = transpose_infer, .forward = transpose_forward, .lower = transpose_lower,
     .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
+    .back = &transpose_back,
 };

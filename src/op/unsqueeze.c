@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* unsqueeze: inserts dimensions of 1 at the given axes of the output. */
+#include "op/back.h"
 #include "op/move.h"
 
 typedef struct unsqueeze_args { const int64_t *axes; size_t axes_len; } unsqueeze_args; /* before opset 13; an input since */
@@ -58,5 +59,5 @@ const it_op it_op_unsqueeze = {
     .args_bytes = sizeof(unsqueeze_args),
     .parse = unsqueeze_parse, .infer = unsqueeze_infer, .forward = it_move_bytes, .lower = it_lower_reshape,
     .quant = { .out = IT_Q_SAME, .in_types = IT_MOVE_TYPES, .out_types = IT_MOVE_TYPES },
-    .view = true,
+    .view = true, .back = &it_back_view,
 };

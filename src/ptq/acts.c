@@ -41,6 +41,27 @@ static uint64_t count_clipped(const it_hist *h, it_range r)
     return n;
 }
 
+/* Its levels are to be fitted: then its codes are those of 8 bits. */
+static bool is_fitted(const it_group *gr)
+{
+    return gr->plan.levels && gr->type == INTACT_U8 && !gr->fixed && gr->plan.bits >= 2 && gr->plan.bits <= 4;
+}
+
+static int grid_bits(const it_group *gr) { return gr->type == INTACT_S16 ? 16 : is_fitted(gr) ? 8 : gr->plan.bits; }
+
+static void fit_levels(it_group *gr)
+{
+    it_code_stats stats[256];
+    float scale;
+    int32_t zero;
+    gr->levels_len = 0;
+    if (!is_fitted(gr) || !gr->hist)
+        return;
+    affine_u8(gr->range, 8, gr->plan.symmetric, &scale, &zero);
+    it_code_stats_of(gr->hist, scale, zero, 255, stats);
+    gr->levels_len = gr->plan.levels->fit(stats, 1 << gr->plan.bits, gr->levels);
+}
+
 static intact_status group_range(it_group *gr, intact_error *err)
 {
     const it_act_plan *o = &gr->plan;
@@ -50,12 +71,13 @@ static intact_status group_range(it_group *gr, intact_error *err)
     } else if (!gr->fixed) {
         if (!gr->hist || gr->hist->count == 0)
             return it_fail(err, INTACT_E_DATA, gr->first->name, "calibration never reached this value");
-        it_calib_args a = { .bits = o->bits, .symmetric = o->symmetric, .percentile = o->parameter };
-        gr->range = gr->type == INTACT_S16 ? it_calib_max.range(gr->hist, &a) : o->calib->range(gr->hist, &a);
+        it_calib_args a = { .bits = grid_bits(gr), .symmetric = o->symmetric, .percentile = o->parameter };
+        gr->range = gr->type == INTACT_S16 || o->bits == IT_FLOAT_BITS ? it_calib_max.range(gr->hist, &a) : o->calib->range(gr->hist, &a);
         gr->clipped = count_clipped(gr->hist, gr->range);
     }
     if (!isfinite(gr->range.lo) || !isfinite(gr->range.hi))
         return it_fail(err, INTACT_E_DATA, gr->first->name, "its range is %g..%g; finite numbers are needed", (double)gr->range.lo, (double)gr->range.hi);
+    fit_levels(gr);
     return INTACT_OK;
 }
 
@@ -103,6 +125,9 @@ intact_status it_ptq_plan_acts(it_groups *gs, const it_graph *g, const it_recipe
     plan_by_layer(gs, g, r);
     for (size_t i = 0; i < gs->g.len; i++) {
         it_group *gr = &gs->g.items[i];
+        if (gr->plan.levels && gr->plan.bits > 4 && gr->plan.bits < 8)
+            return it_fail(err, INTACT_E_ARG, gr->first->name, "activations.levels is %s with %d bits; fitted levels are 4, 8 or 16: 2, 3 or 4 bits",
+                           gr->plan.levels->name, gr->plan.bits);
         if (gr->plan.bits != 16)
             continue;
         if (!it_groups_can_s16(gs, g, (int)i)) {
@@ -123,16 +148,24 @@ static it_quant *quant_new(it_graph *g, const it_group *gr)
     it_quant *q = it_arena_new(&g->arena, sizeof *q);
     if (!q)
         return NULL;
-    *q = (it_quant){ .type = gr->type, .bits = gr->type == INTACT_S16 ? 16 : gr->plan.bits, .axis = -1, .len = 1 };
+    *q = (it_quant){ .type = gr->type, .bits = grid_bits(gr), .axis = -1, .len = 1 };
     q->scale = it_arena_new(&g->arena, sizeof *q->scale);
     q->zero = it_arena_new(&g->arena, sizeof *q->zero);
-    return q->scale && q->zero ? q : NULL;
+    if (gr->levels_len) {
+        q->levels = it_arena_copy(&g->arena, gr->levels, (size_t)gr->levels_len);
+        q->levels_len = gr->levels_len;
+    }
+    return q->scale && q->zero && (q->levels || !gr->levels_len) ? q : NULL;
 }
 
 static intact_status assign_value(it_graph *g, const it_group *gr, it_value *v, intact_error *err)
 {
     if (v->q && v->q->given)
         return INTACT_OK;
+    if (gr->plan.bits == IT_FLOAT_BITS) {
+        v->q = NULL;
+        return INTACT_OK;
+    }
     v->q = quant_new(g, gr);
     if (!v->q)
         return it_fail_nomem(err, v->name, sizeof *v->q);
@@ -141,20 +174,25 @@ static intact_status assign_value(it_graph *g, const it_group *gr, it_value *v, 
         float top = (gr->fixed || gr->plan.given ? 1 : 2) * fmaxf(fabsf(gr->range.lo), fabsf(gr->range.hi));
         v->q->scale[0] = top / 32767 > 0 && isfinite(top) ? top / 32767 : 1.0f / 32767;
     } else {
-        affine_u8(gr->range, gr->plan.bits, gr->plan.symmetric, &v->q->scale[0], &v->q->zero[0]);
+        affine_u8(gr->range, grid_bits(gr), gr->plan.symmetric, &v->q->scale[0], &v->q->zero[0]);
     }
     return INTACT_OK;
 }
 
-intact_status it_ptq_assign_acts(it_groups *gs, it_graph *g, intact_error *err)
+static intact_status assign(it_groups *gs, it_graph *g, int only, intact_error *err)
 {
     for (size_t i = 0; i < gs->g.len; i++)
-        IT_TRY(group_range(&gs->g.items[i], err));
+        if (only < 0 || only == (int)i)
+            IT_TRY(group_range(&gs->g.items[i], err));
     for (size_t i = 0; i < g->values.len; i++) {
         it_value *v = g->values.items[i];
         int k = v->id < (int)gs->of_len ? gs->of[v->id] : -1;
-        if (k >= 0)
+        if (k >= 0 && (only < 0 || only == k))
             IT_TRY(assign_value(g, &gs->g.items[k], v, err));
     }
     return INTACT_OK;
 }
+
+intact_status it_ptq_assign_acts(it_groups *gs, it_graph *g, intact_error *err) { return assign(gs, g, -1, err); }
+
+intact_status it_ptq_assign_group(it_groups *gs, it_graph *g, int group, intact_error *err) { return assign(gs, g, group, err); }

@@ -105,11 +105,12 @@ static intact_status unit(void *arg, uint32_t u, uint32_t thread, uint64_t *step
 static intact_status merge(it_groups *gs, const collect *c, uint32_t threads, it_collect_result *out, intact_error *err)
 {
     uint32_t first = UINT32_MAX;
+    const bool told = out->skipped > 0; /* by samples before these */
     for (uint32_t t = 0; t < threads; t++) {
         const worker *w = &c->workers[t];
         out->samples += w->samples;
         out->skipped += w->skipped;
-        if (w->skipped_unit < first) {
+        if (w->skipped_unit < first && !told) {
             first = w->skipped_unit;
             memcpy(out->skipped_why, w->skipped_why, sizeof out->skipped_why);
         }
@@ -133,9 +134,8 @@ static intact_status merge(it_groups *gs, const collect *c, uint32_t threads, it
     return INTACT_OK;
 }
 
-intact_status it_ptq_collect(it_groups *gs, const it_graph *g, const it_feed *feed, const it_job *job, it_collect_result *out, intact_error *err)
+intact_status it_ptq_collect_more(it_groups *gs, const it_graph *g, const it_feed *feed, const it_job *job, it_collect_result *out, intact_error *err)
 {
-    *out = (it_collect_result){0};
     if (g->inputs.len != 1)
         return it_fail(err, INTACT_E_UNSUPPORTED, g->name, "the network has %zu inputs; calibration feeds networks with one", g->inputs.len);
     IT_TRY(it_ptq_check_weights(g, err));
@@ -153,10 +153,15 @@ intact_status it_ptq_collect(it_groups *gs, const it_graph *g, const it_feed *fe
         st = merge(gs, &c, threads, out, err);
     if (st == INTACT_OK && out->samples == 0)
         st = it_fail(err, INTACT_E_DATA, "calibration", "none of the %llu samples could be read; first: %s", (unsigned long long)out->skipped, out->skipped_why);
-    if (st == INTACT_OK)
-        st = it_ptq_doubts(gs, out->samples, err);
     for (uint32_t t = 0; t < threads; t++)
         worker_close(&c.workers[t], &c);
     it_alloc_free(gs->alloc, c.workers, threads * sizeof(worker));
     return st;
+}
+
+intact_status it_ptq_collect(it_groups *gs, const it_graph *g, const it_feed *feed, const it_job *job, it_collect_result *out, intact_error *err)
+{
+    *out = (it_collect_result){0};
+    IT_TRY(it_ptq_collect_more(gs, g, feed, job, out, err));
+    return it_ptq_doubts(gs, out->samples, err);
 }

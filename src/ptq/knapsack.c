@@ -11,9 +11,9 @@ uint64_t it_knapsack_least(const it_knapsack_item *items, size_t len)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < len; i++) {
-        uint64_t least = items[i].bytes[0];
+        uint64_t least = items[i].size[0];
         for (size_t k = 1; k < items[i].len; k++)
-            least = items[i].bytes[k] < least ? items[i].bytes[k] : least;
+            least = items[i].size[k] < least ? items[i].size[k] : least;
         sum += least;
     }
     return sum;
@@ -26,7 +26,7 @@ static void add_item(const it_knapsack_item *it, uint64_t unit, size_t units, co
         best[u] = INFINITY;
         taken[u] = 0;
         for (size_t k = 0; k < it->len; k++) {
-            uint64_t need = (it->bytes[k] + unit - 1) / unit;
+            uint64_t need = (it->size[k] + unit - 1) / unit;
             if (need > u || !(before[u - need] + it->cost[k] < best[u]))
                 continue;
             best[u] = before[u - need] + it->cost[k];
@@ -40,7 +40,7 @@ static void take_smallest(const it_knapsack_item *items, size_t len, uint8_t *pi
     for (size_t i = 0; i < len; i++) {
         pick[i] = 0;
         for (size_t k = 1; k < items[i].len; k++)
-            if (items[i].bytes[k] < items[i].bytes[pick[i]])
+            if (items[i].size[k] < items[i].size[pick[i]])
                 pick[i] = (uint8_t)k;
     }
 }
@@ -49,7 +49,7 @@ intact_status it_knapsack(const it_knapsack_item *items, size_t len, uint64_t bu
 {
     uint64_t least = it_knapsack_least(items, len), unit = budget / UNITS ? budget / UNITS : 1;
     if (budget < least)
-        return it_fail(err, INTACT_E_UNSUPPORTED, "budget", "%llu bytes for the weights were asked for; the smallest that can be had is %llu", (unsigned long long)budget,
+        return it_fail(err, INTACT_E_UNSUPPORTED, "budget", "%llu for the weights was asked for; the smallest that can be had is %llu", (unsigned long long)budget,
                        (unsigned long long)least);
     size_t units = (size_t)(budget / unit), row = units + 1, bytes = row * (2 * sizeof(double) + len);
     double *best = it_alloc_zero(a, bytes);
@@ -62,7 +62,7 @@ intact_status it_knapsack(const it_knapsack_item *items, size_t len, uint64_t bu
         size_t at = units;
         for (size_t i = len; i-- > 0;) {
             pick[i] = taken[i * row + at];
-            at -= (size_t)((items[i].bytes[pick[i]] + unit - 1) / unit);
+            at -= (size_t)((items[i].size[pick[i]] + unit - 1) / unit);
         }
     } else {
         take_smallest(items, len, pick); /* they fit, but not once rounded up to units */

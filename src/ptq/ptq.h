@@ -19,6 +19,8 @@ typedef struct it_group {
     it_hist *hist;              /* what calibration saw; NULL for fixed groups */
     uint64_t clipped;           /* values of hist outside range, to the bin */
     it_act_plan plan;           /* resolved from the recipe by it_ptq_plan_acts */
+    uint8_t levels[IT_QUANT_LEVELS_MAX]; /* fitted by it_ptq_assign_acts, levels_len of them; none: 0 */
+    int levels_len;
 } it_group;
 
 /* layer: a value's name, "calibration", ...; lives as long as the graph. */
@@ -46,6 +48,9 @@ INTACT_MUST_USE intact_status it_ptq_check_weights(const it_graph *g, intact_err
 typedef struct it_collect_result { uint64_t samples, skipped; char skipped_why[700]; } it_collect_result;
 INTACT_MUST_USE intact_status it_ptq_collect(it_groups *gs, const it_graph *g, const it_feed *feed, const it_job *job, it_collect_result *out, intact_error *err);
 
+/* The same with further samples: out and the histograms go on, nothing is noted. */
+INTACT_MUST_USE intact_status it_ptq_collect_more(it_groups *gs, const it_graph *g, const it_feed *feed, const it_job *job, it_collect_result *out, intact_error *err);
+
 /* Notes on what the histograms make doubtful: few samples, values that never change, lone outliers. it_ptq_collect ends with it. */
 INTACT_MUST_USE intact_status it_ptq_doubts(it_groups *gs, uint64_t samples, intact_error *err);
 
@@ -64,11 +69,12 @@ static inline it_value *it_ptq_bias(const it_node *n)
 typedef struct it_ptq {
     const intact_alloc *alloc;
     it_graph *g;              /* read, inferred, passes run; edited: v->q, and copies of weights and biases */
-    const it_recipe *recipe;
+    it_recipe *recipe;        /* what was searched for is written into it */
     const it_feed *feed;      /* calibration samples */
     const it_job *job;
     it_groups groups;
     it_collect_result collected;
+    char chosen[200]; /* what "auto" found, a sentence to be told; empty: there was no search */
     struct { it_ptq_note *items; size_t len, cap; } notes; /* what methods had to change, or could not do: for the user */
     /* Called before calibration with the groups made: the caller may fix ranges that it knows (raw pixels). NULL: nothing to say. */
     void (*know_ranges)(void *user, it_groups *gs);
@@ -82,10 +88,17 @@ void it_ptq_release(it_ptq *p);
 /* Appends to p->notes; layer lives as long as the graph. E_NOMEM (no error record) when out of memory. */
 INTACT_MUST_USE intact_status it_ptq_say(it_ptq *p, const char *layer, const char *fmt, ...) IT_PRINTF(3, 4);
 
+/* Calibration with the calibrator "auto": histograms of most samples, then trials on the held-aside rest tell which calibrator serves the network, and
+** which values need another; the recipe says so afterwards in place of "auto". Ends with histograms of all samples and p->groups planned. */
+bool it_ptq_searches(const it_ptq *p);
+INTACT_MUST_USE intact_status it_ptq_choose(it_ptq *p, intact_error *err);
+
 /* The steps, for those who repeat some: groups.plan from recipe and bits of kept layers; ranges by the calibrators, then v->q of every grouped
 ** value; v->q with scales, zero points and codes of the n-th layer's weight. */
 INTACT_MUST_USE intact_status it_ptq_plan_acts(it_groups *gs, const it_graph *g, const it_recipe *r, intact_error *err);
 INTACT_MUST_USE intact_status it_ptq_assign_acts(it_groups *gs, it_graph *g, intact_error *err);
+/* The same for one group. */
+INTACT_MUST_USE intact_status it_ptq_assign_group(it_groups *gs, it_graph *g, int group, intact_error *err);
 INTACT_MUST_USE intact_status it_ptq_assign_weight(it_ptq *p, it_node *n, const it_weight_plan *plan, intact_error *err);
 /* Input k of n as a constant of n's own, in the graph's memory: its content may be written. NULL when out of memory. */
 it_value *it_ptq_own(it_graph *g, it_node *n, int k);

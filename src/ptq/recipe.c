@@ -29,15 +29,19 @@ static bool whole_number(const char *text, long lo, long hi, int *out)
 
 static intact_status read_weight_bits(it_plans *p, const char *text, const char *where, intact_error *err)
 {
-    return whole_number(text, 2, 8, &p->weights.bits) ? INTACT_OK : wrong(where, text, err, "2 to 8 bits are possible");
+    int bits;
+    if (!whole_number(text, 2, IT_FLOAT_BITS, &bits) || (bits > 8 && bits < IT_FLOAT_BITS))
+        return wrong(where, text, err, "2 to 8 bits are possible (and 32: float, for an ONNX output)");
+    p->weights.bits = bits;
+    return INTACT_OK;
 }
 static void print_weight_bits(const it_plans *p, char *out, size_t len) { snprintf(out, len, "%d", p->weights.bits); }
 
 static intact_status read_act_bits(it_plans *p, const char *text, const char *where, intact_error *err)
 {
     int bits;
-    if (!whole_number(text, 2, 16, &bits) || (bits > 8 && bits < 16))
-        return wrong(where, text, err, "2 to 8 bits, or 16, are possible");
+    if (!whole_number(text, 2, IT_FLOAT_BITS, &bits) || (bits > 8 && bits != 16 && bits != IT_FLOAT_BITS))
+        return wrong(where, text, err, "2 to 8 bits, or 16, are possible (and 32: float, for an ONNX output)");
     p->acts.bits = bits;
     return INTACT_OK;
 }

@@ -12,11 +12,13 @@ typedef struct it_rounding it_rounding;
 typedef struct it_levels it_levels;
 typedef struct it_ptq_method it_ptq_method;
 
+#define IT_FLOAT_BITS 32 /* stays in float: no integer program can be made, only a quantized ONNX network */
+
 typedef enum it_grain { IT_PER_CHANNEL, IT_PER_TENSOR, IT_PER_GROUP } it_grain; /* which weights share a scale */
 
 /* What a layer's weights become. */
 typedef struct it_weight_plan {
-    int bits; /* 2..8 */
+    int bits; /* 2..8, or IT_FLOAT_BITS */
     it_grain grain;
     int group_len; /* of PER_GROUP: inputs of a group */
     bool affine;   /* a zero point of their own */
@@ -26,7 +28,7 @@ typedef struct it_weight_plan {
 
 /* What an activation becomes. */
 typedef struct it_act_plan {
-    int bits; /* 2..8, or 16 */
+    int bits; /* 2..8, 16, or IT_FLOAT_BITS */
     bool symmetric;
     const it_calib *calib;
     double parameter; /* of calib */
@@ -70,7 +72,8 @@ INTACT_MUST_USE intact_status it_recipe_method(it_recipe *r, const char *name, i
 INTACT_MUST_USE intact_status it_recipe_parse(it_recipe *r, const char *text, size_t len, const char *where, intact_error *err);
 INTACT_MUST_USE intact_status it_recipe_read(it_recipe *r, const char *path, intact_error *err);
 char *it_recipe_print(const it_recipe *r);
-/* A ranges file ({"intact_ranges": 1, "values": {"name": [lo, hi]}}) into rules of r. */
+/* A ranges file ({"intact_ranges": 1, "values": {"name": [lo, hi]}}) into rules of r; from memory, or read. */
+INTACT_MUST_USE intact_status it_recipe_parse_ranges(it_recipe *r, const char *text, size_t len, const char *where, intact_error *err);
 INTACT_MUST_USE intact_status it_recipe_read_ranges(it_recipe *r, const char *path, intact_error *err);
 
 /* The plan of a layer (the i-th of len multiply-accumulate layers) or value; rules applied in order. */

@@ -210,16 +210,20 @@ static intact_status read_ranges(it_recipe *r, json_t *root, const char *path, i
     return INTACT_OK;
 }
 
+intact_status it_recipe_parse_ranges(it_recipe *r, const char *text, size_t len, const char *where, intact_error *err)
+{
+    json_t *root;
+    IT_TRY(load(text, len, where, &root, err));
+    intact_status st = read_ranges(r, root, where, err);
+    json_decref(root);
+    return st;
+}
+
 intact_status it_recipe_read_ranges(it_recipe *r, const char *path, intact_error *err)
 {
     it_map map;
-    json_t *root;
     IT_TRY(it_map_open(path, &map, err));
-    intact_status st = load((const char *)map.data, map.len, path, &root, err);
-    if (st == INTACT_OK) {
-        st = read_ranges(r, root, path, err);
-        json_decref(root);
-    }
+    intact_status st = it_recipe_parse_ranges(r, (const char *)map.data, map.len, path, err);
     it_map_close(&map);
     return st;
 }

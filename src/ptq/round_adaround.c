@@ -61,9 +61,9 @@ static void code_limits(const it_quant *q, int64_t c, float *lo, float *hi)
 static void start(ada_block *b)
 {
     for (int64_t o = 0; o < b->len; o++) {
-        float s = b->j->q->scale[scale_at(b->j, b, o)];
         for (int64_t k = 0; k < b->k; k++) {
             size_t at = (size_t)(o * b->k + k);
+            float s = (float)it_weight_step(b->j->q, scale_at(b->j, b, o), k);
             float w = b->j->w[it_patches_weight(b->j->t, b->j->n, b->group, b->first + o, k)] / s;
             float rest = fminf(fmaxf(w - floorf(w), 1e-4f), 1 - 1e-4f);
             b->floor[at] = floorf(w);
@@ -76,11 +76,11 @@ static void soft_weights(ada_block *b)
 {
     for (int64_t o = 0; o < b->len; o++) {
         int64_t c = scale_at(b->j, b, o);
-        float lo, hi, s = b->j->q->scale[c];
+        float lo, hi;
         code_limits(b->j->q, c, &lo, &hi);
         for (int64_t i = o * b->k; i < (o + 1) * b->k; i++) {
             float q = b->floor[i] + soft(b->v[i]);
-            b->wt[i] = s * (q < lo ? lo : q > hi ? hi : q);
+            b->wt[i] = (float)it_weight_step(b->j->q, c, i - o * b->k) * (q < lo ? lo : q > hi ? hi : q);
         }
     }
 }
@@ -130,8 +130,9 @@ static void differences(ada_block *b)
 static void gradient_of_v(ada_block *b, double beta)
 {
     for (int64_t o = 0; o < b->len; o++) {
-        float s = b->j->q->scale[scale_at(b->j, b, o)];
+        const int64_t c = scale_at(b->j, b, o);
         for (int64_t i = o * b->k; i < (o + 1) * b->k; i++) {
+            float s = (float)it_weight_step(b->j->q, c, i - o * b->k);
             float sg = sigmoid(b->v[i]), h = sg * (ZETA - GAMMA) + GAMMA, slope = h > 0 && h < 1 ? sg * (1 - sg) * (ZETA - GAMMA) : 0;
             float push = 0;
             if (beta > 0) { /* -d|2h - 1|^beta / dh */

@@ -83,10 +83,11 @@ static void round_channel(const gptq_job *j, const double *u, int64_t group, int
     const it_patches *t = j->t;
     const float *from = it_ptq_weight(j->n)->t.data;
     const int64_t c = j->q->len == 1 ? 0 : group * t->lin.out_c + o, n = t->k;
-    const double s = (double)j->q->scale[c], zero = j->q->zero[c], top = (1 << (j->q->bits - 1)) - 1, low = zero != 0 ? -top - 1 : -top;
+    const double zero = j->q->zero[c], top = (1 << (j->q->bits - 1)) - 1, low = zero != 0 ? -top - 1 : -top;
     for (int64_t k = 0; k < n; k++)
         w[k] = (double)from[it_patches_weight(t, j->n, group, o, k)];
     for (int64_t k = 0; k < n; k++) {
+        const double s = it_weight_step(j->q, c, k);
         double q = nearbyint(w[k] / s) + zero;
         q = q < low ? low : q > top ? top : q;
         j->codes[it_patches_weight(t, j->n, group, o, k)] = (int8_t)q;

@@ -14,7 +14,7 @@ static intact_status nearest_round(it_ptq *p, const it_node *n, it_quant *q, int
         for (int64_t i = 0; i < v.outer; i++)
             for (int64_t j = 0; j < v.inner; j++) {
                 int64_t at = (i * v.dim + c) * v.inner + j;
-                double x = nearbyint((double)v.w[at] * inv) + zero;
+                double x = nearbyint(q->group ? (double)v.w[at] / it_weight_step(q, k, i * v.inner + j) : (double)v.w[at] * inv) + zero;
                 codes[at] = (int8_t)(x > top ? top : x < low ? low : x);
             }
     }

@@ -21,7 +21,10 @@ static intact_status activations(it_ptq *p, intact_error *err)
     if (p->know_ranges)
         p->know_ranges(p->know_user, &p->groups);
     IT_TRY(it_ptq_plan_acts(&p->groups, p->g, p->recipe, err));
-    IT_TRY(it_ptq_collect(&p->groups, p->g, p->feed, p->job, &p->collected, err));
+    if (it_ptq_searches(p))
+        IT_TRY(it_ptq_choose(p, err));
+    else
+        IT_TRY(it_ptq_collect(&p->groups, p->g, p->feed, p->job, &p->collected, err));
     IT_TRY(it_graph_infer(p->g, 1, NULL, err));
     return it_ptq_assign_acts(&p->groups, p->g, err);
 }
@@ -31,6 +34,8 @@ static intact_status layer(it_ptq *p, it_node *n, size_t i, size_t len, intact_e
     if (it_ptq_weight(n)->q && it_ptq_weight(n)->q->given)
         return INTACT_OK;
     it_weight_plan plan = it_recipe_weights(p->recipe, n, i, len);
+    if (plan.bits == IT_FLOAT_BITS)
+        return INTACT_OK;
     IT_TRY(it_ptq_assign_weight(p, n, &plan, err));
     for (size_t k = 0; p->recipe->methods[k]; k++)
         if (p->recipe->methods[k]->layer)

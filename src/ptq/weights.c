@@ -101,7 +101,7 @@ static size_t gather(const it_weight_view *v, int64_t c, float *to)
 
 /* A dead channel (all zeros, or nothing that could show beside the others) takes the layer's largest scale: its codes are zeros, and its
 ** bias, which the scale serves too, fits like the others'. */
-static void spread_scales(it_quant *q, int top)
+void it_ptq_spread_scales(it_quant *q, int top)
 {
     float most = 0;
     for (int64_t c = 0; c < q->len; c++)
@@ -114,7 +114,7 @@ static void spread_scales(it_quant *q, int top)
     }
 }
 
-/* Until spread_scales() a scale is the largest code's value (affine: all codes' span). */
+/* Until it_ptq_spread_scales() a scale is the largest code's value (affine: all codes' span). */
 static void channel_scale(const it_weight_plan *plan, it_range r, float *scale, int32_t *zero)
 {
     if (!plan->affine) {
@@ -138,7 +138,7 @@ static intact_status find_scales(const it_node *n, const it_weight_view *v, cons
         channel_scale(plan, plan->range->range(room, len, plan->bits, plan->affine), &q->scale[c], &q->zero[c]);
     }
     it_alloc_free(a, room, bytes);
-    spread_scales(q, plan->affine ? (1 << plan->bits) - 1 : (1 << (plan->bits - 1)) - 1); /* 127: -128 is never used */
+    it_ptq_spread_scales(q, plan->affine ? (1 << plan->bits) - 1 : (1 << (plan->bits - 1)) - 1); /* 127: -128 is never used */
     return INTACT_OK;
 }
 
@@ -148,8 +148,10 @@ intact_status it_ptq_assign_weight(it_ptq *p, it_node *n, const it_weight_plan *
     int axis = n->op->quant.weight_axis(n);
     if (v->t.type != IT_F32)
         return it_fail(err, INTACT_E_UNSUPPORTED, n->name, "weight %s is %s; float32 can be quantized", v->name, it_type_name(v->t.type));
-    if (plan->grain == IT_PER_GROUP)
-        return it_fail(err, INTACT_E_UNSUPPORTED, n->name, "scales for groups of inputs have no integer form yet; per channel or tensor have");
+    const bool grouped = plan->grain == IT_PER_GROUP && plan->bits < 8; /* 8 bits leave no room for multipliers, and need none */
+    if (grouped && (plan->bits > 4 || plan->affine))
+        return it_fail(err, INTACT_E_UNSUPPORTED, n->name, "weights.per is group:%d with %s; codes times their group's multiplier must fit 8 bits: 2 to 4 bits, symmetric, can",
+                       plan->group_len, plan->affine ? "affine codes" : "5 to 7 bits");
     IT_TRY(check_finite(n, v, err));
     if (v->q && !(v = it_ptq_own(p->g, n, n->op->quant.weight_in))) /* two layers share this weight: axes or bits may differ */
         return it_fail_nomem(err, n->name, 0);
@@ -166,8 +168,13 @@ intact_status it_ptq_assign_weight(it_ptq *p, it_node *n, const it_weight_plan *
     if (!q->scale || !q->zero)
         return it_fail_nomem(err, n->name, (size_t)q->len * sizeof *q->scale);
     it_weight_view view = it_weight_view_of(&v->t, axis);
-    IT_TRY(find_scales(n, &view, plan, p->alloc, q, err));
+    if (grouped)
+        IT_TRY(it_ptq_group_scales(p, n, &view, plan, q, err));
+    else
+        IT_TRY(find_scales(n, &view, plan, p->alloc, q, err));
     IT_TRY(plan->rounding->round(p, n, q, codes, err));
+    if (grouped)
+        it_ptq_group_codes(&view, q, codes);
     q->codes = codes;
     v->q = q;
     return INTACT_OK;

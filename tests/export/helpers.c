@@ -51,7 +51,7 @@ static size_t place_of(const it_ptensor *t, size_t n, size_t k)
     return n * it_ptensor_elements(t) + k % (size_t)positions * (size_t)channels + k / (size_t)positions;
 }
 
-static feed make_feed(const it_prog *p, uint32_t input, bool pixels, it_rng *r)
+static feed make_feed(const it_prog *p, uint32_t input, bool pixels, it_rng *r, double off)
 {
     const it_ptensor *t = &p->tensors.items[input], *shown = t;
     const it_pinstr *px = NULL;
@@ -84,7 +84,7 @@ static feed make_feed(const it_prog *p, uint32_t input, bool pixels, it_rng *r)
             } else {
                 q = code_at(t->type, f.codes, place_of(t, b, k));
             }
-            ((float *)f.t.data)[b * len + k] = (float)(it_export_scale_of(shown) * (q - shown->zero_point));
+            ((float *)f.t.data)[b * len + k] = (float)(it_export_scale_of(shown) * (q - shown->zero_point - off));
         }
     return f;
 }
@@ -170,9 +170,9 @@ static void check_format(const it_prog *p, const char *format, bool pixels, x_ch
     void *out[8];
     it_rng_seed(&r, 99);
     for (uint32_t k = 0; k < p->inputs_len; k++)
-        in[k] = (f[k] = make_feed(p, p->inputs[k], pixels, &r)).t;
+        in[k] = (f[k] = make_feed(p, p->inputs[k], pixels, &r, c.exact_input ? 0.5 : 0)).t;
     run_program(p, f, out);
-    through_file(p, format, (it_export_options){ .pixels = pixels, .int4 = c.int4 }, &g);
+    through_file(p, format, (it_export_options){ .pixels = pixels, .int4 = c.int4, .exact_input = c.exact_input }, &g);
     if (it_exec_new(&g, NULL, &e, &err) != INTACT_OK || it_exec_run(e, in, p->inputs_len, &err) != INTACT_OK)
         fail_msg("%s: %s: %s", format, err.where, err.message);
     for (uint32_t k = 0; k < p->outputs_len; k++)

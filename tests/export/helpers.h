@@ -16,6 +16,7 @@ typedef struct x_check {
     const char *qdq, *qop, *never; /* an operator that the network must have in that format, and one that it must not have; NULL: any */
     bool int4;                    /* weights of 4 bits are exported as such; */
     uint64_t int4_bytes;          /* then the file is no larger */
+    bool exact_input;             /* real inputs lie half a code below the program's: ties, which go up */
 } x_check;
 /* Runs p on random codes and its exports on what they stand for: float inputs, and pixels where p takes them. */
 void x_expect(const it_prog *p, x_check c);

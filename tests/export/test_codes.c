@@ -159,6 +159,19 @@ static void test_lut(void **state)
     }
 }
 
+/* Inputs between two codes, all of them: the program's go up, QuantizeLinear's to the even one. */
+static void test_exact_input(void **state)
+{
+    (void)state;
+    it_prog p;
+    x_begin(&p);
+    uint32_t x = X_TENSOR(&p, "x", INTACT_U8, 0.0078125, 100, 1, 6, 5, 3), y = X_TENSOR(&p, "y", INTACT_U8, 0.0078125, 100, 1, 3, 5, 6);
+    net_emit(&p, &it_instr_copy, "copy", &x, 1, y, &(it_copy_args){ .d0 = 1, .d1 = 1, .d2 = 1, .d3 = 1, .d4 = 1, .d5 = 90, .s5 = 1 });
+    net_ports(&p, &x, 1, &y, 1);
+    x_expect(&p, (x_check){ .exact_input = true, .qdq = "Floor", .qop = "Floor" });
+    x_end(&p);
+}
+
 static void test_pixels(void **state)
 {
     static const int32_t source[3] = { 2, 0, 1 }, same[3] = { 0, 1, 2 };
@@ -294,7 +307,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copy), cmocka_unit_test(test_concat), cmocka_unit_test(test_pad), cmocka_unit_test(test_resize), cmocka_unit_test(test_lut),
-        cmocka_unit_test(test_pixels), cmocka_unit_test(test_requantize), cmocka_unit_test(test_argmax), cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_pixels),
+        cmocka_unit_test(test_exact_input), cmocka_unit_test(test_requantize), cmocka_unit_test(test_argmax), cmocka_unit_test(test_ports),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_memory),
     };

@@ -2,6 +2,8 @@
 /* Small networks for the tests of lowering. */
 #include "lower/helpers.h"
 
+#include "format/format.h"
+
 #define OK(call) do { intact_status st_ = (call); if (st_ != INTACT_OK) fail_msg("%s: %s", t->err.where, t->err.message); } while (0)
 
 void net_init(net *t, uint64_t seed)
@@ -289,3 +291,42 @@ void net_check(net *t, double steps)
 {
     net_check_near(t, steps, 1e-6);
 }
+
+void net_codes(net *t, intact_cpu cpu, uint32_t threads, void *out)
+{
+    void *bytes = NULL;
+    size_t len = 0;
+    intact_program *p = NULL;
+    intact_session *s = NULL;
+    OK(net_lower(t, &it_alloc_libc));
+    OK(it_itm_write_memory(&t->prog, NULL, &bytes, &len, &t->err));
+    OK(intact_program_load_memory(bytes, len, &(intact_load_options){ .cpu = cpu, .threads = threads }, &p, &t->err));
+    OK(intact_session_new(p, &(intact_session_options){ .batch = 1, .threads = threads }, &s, &t->err));
+    OK(intact_session_run(s, &(const void *){ t->x_codes }, 1, &out, 1, &t->err));
+    intact_session_free(s);
+    intact_program_free(p);
+    it_alloc_free(NULL, bytes, len);
+}
+
+static intact_status read_turned(const it_dataset *d, size_t i, it_item *out, intact_error *err)
+{
+    const net *t = d->priv;
+    (void)err;
+    out->len = (size_t)it_tensor_len(&t->x->t);
+    out->array = it_alloc_new(d->alloc, out->len * sizeof(float));
+    for (size_t k = 0; k < out->len; k++)
+        out->array[k] = t->x_real[(k + 7 * i) % out->len] * (1 - (float)i / (float)(2 * d->len));
+    return INTACT_OK;
+}
+
+void net_data_open(net_data *s, net *t, size_t samples, uint32_t threads)
+{
+    static const it_data_kind KIND = { .name = "memory", .read = read_turned };
+    *s = (net_data){ .d = { .kind = &KIND, .alloc = &it_alloc_libc, .len = samples, .priv = t } };
+    s->f = (it_feed){ .data = &s->d, .len = samples, .rank = (uint32_t)t->x->t.rank - 1, .elements = (size_t)it_tensor_len(&t->x->t), .arrays = true, .alloc = &it_alloc_libc };
+    for (int k = 1; k < t->x->t.rank; k++)
+        s->f.dim[k - 1] = (uint32_t)t->x->t.dim[k];
+    OK(it_pool_new(&it_alloc_libc, threads, &s->pool, &t->err));
+}
+
+void net_data_close(net_data *s) { it_pool_free(s->pool); }

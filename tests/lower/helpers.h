@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "exec/exec.h"
+#include "data/feed.h"
 #include "lower/build.h"
 
 typedef struct net {
@@ -57,5 +58,13 @@ int net_count(const net *t, const it_instr *kind);
 /* Lowers, packs and runs; expects every output within steps * its scale of the float result, which is first clamped to what codes can say. */
 void net_check(net *t, double steps);
 void net_check_near(net *t, double steps, double rel);
+
+/* A data set made of the net's one sample: turned, and ever smaller. */
+typedef struct net_data { it_dataset d; it_feed f; it_pool *pool; } net_data;
+void net_data_open(net_data *s, net *t, size_t samples, uint32_t threads);
+void net_data_close(net_data *s);
+
+/* Lowers, writes, loads at that level and runs the one sample: output 0's codes in runtime order, two bytes an element at most. */
+void net_codes(net *t, intact_cpu cpu, uint32_t threads, void *out);
 
 #endif

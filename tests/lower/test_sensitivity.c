@@ -184,7 +184,7 @@ static double least_cost(const it_knapsack_item *items, size_t len, uint64_t bud
         double cost = 0;
         for (size_t i = 0; i < len; i++) {
             size_t k = code >> (2 * i) & 3;
-            bytes += items[i].bytes[k];
+            bytes += items[i].size[k];
             cost += items[i].cost[k];
         }
         best = bytes <= budget && cost < best ? cost : best;
@@ -205,14 +205,14 @@ static void knapsack_finds_the_least(void **state)
         intact_error err;
         for (int i = 0; i < 5; i++) {
             uint64_t weights = 100 + it_rng_below(&rng, 2000);
-            items[i] = (it_knapsack_item){ .len = 4, .bytes = { weights, weights / 2, weights * 3 / 8, weights / 4 } };
+            items[i] = (it_knapsack_item){ .len = 4, .size = { weights, weights / 2, weights * 3 / 8, weights / 4 } };
             for (int k = 0; k < 4; k++)
                 items[i].cost[k] = (double)((uint64_t)(k * k * k) * it_rng_below(&rng, 1000));
         }
         budget = it_knapsack_least(items, 5) + it_rng_below(&rng, 4000);
         assert_int_equal(it_knapsack(items, 5, budget, &it_alloc_libc, pick, &err), INTACT_OK);
         for (int i = 0; i < 5; i++) {
-            bytes += items[i].bytes[pick[i]];
+            bytes += items[i].size[pick[i]];
             cost += items[i].cost[pick[i]];
         }
         assert_true(bytes <= budget);

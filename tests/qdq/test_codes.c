@@ -252,6 +252,45 @@ static void test_refusals(void **state)
     refuse(&t, net_node(&t, "MatMul", IN(x, y), NULL), INTACT_E_UNSUPPORTED, "dequantize_linear", "each block of 2");
 }
 
+/* Scales that do not fit together, zero points that are not there, or are not the codes'. */
+static void test_bad_zeros(void **state)
+{
+    (void)state;
+    int64_t three = 3;
+    net t;
+    coded w;
+    net_init(&t, 395); /* the halves agree in scale alone */
+    it_value *x = input(&t, IT_U8, DIM(1, 4));
+    x = dequantize(&t, quantize(&t, net_node(&t, "Relu", IN(x), NULL), IT_U8, 0.1f, 3), IT_U8, 0.1f, 4);
+    refuse(&t, x, INTACT_E_UNSUPPORTED, "dequantize_linear", "zero point 4 for codes that were made with scale 0.1, zero point 3");
+    net_init(&t, 396); /* three for four scales */
+    x = input(&t, IT_U8, DIM(1, 4));
+    weight_make(&t, &w, IT_I8, DIM(4, 4), 1, -5, 5);
+    w.zero = typed(&t, IT_I8, 1, &three, &(int64_t){ 0 });
+    refuse(&t, net_node(&t, "MatMul", IN(x, weight_real(&t, &w)), NULL), INTACT_E_SHAPE, "dequantize_linear", "3 zero points for 4 scales");
+    net_init(&t, 397); /* of another type than the codes */
+    x = input(&t, IT_U8, DIM(1, 4));
+    weight_make(&t, &w, IT_I8, DIM(4, 4), -1, -5, 5);
+    w.zero = code(&t, IT_U8, 0);
+    refuse(&t, net_node(&t, "MatMul", IN(x, weight_real(&t, &w)), NULL), INTACT_E_SHAPE, "dequantize_linear", "int8");
+    net_init(&t, 398); /* an operator that must have them */
+    x = codes(&t, DIM(1, 4, 6, 5));
+    weight_make(&t, &w, IT_I8, DIM(6, 4, 3, 3), 0, -5, 5);
+    it_node *n = it_graph_node(&t.g, "lacks", &it_op_q_linear_conv, 8, 1);
+    it_value *const in[8] = { x, scale_x(&t), NULL, w.codes, w.scale, w.zero, number(&t, 0.1f), code(&t, IT_U8, 130) };
+    memcpy(n->in, in, sizeof in);
+    n->out[0] = it_graph_value(&t.g, "none");
+    n->opset = 10;
+    assert_int_equal(it_node_parse(&t.g, n, &t.err), INTACT_E_FORMAT);
+    assert_non_null(strstr(t.err.where, "lacks"));
+    assert_non_null(strstr(t.err.message, "input 2 is left out"));
+    net_free(&t);
+    net_init(&t, 399); /* codes of two scales side by side */
+    x = codes(&t, DIM(1, 4));
+    it_value *y = quantize(&t, net_node(&t, "Relu", IN(dequantize(&t, x, IT_U8, t.x->q->scale[0], t.x->q->zero[0])), NULL), IT_U8, 0.25f, 0);
+    refuse(&t, net_node(&t, "Concat", IN(x, y), ATTRS(A_INT("axis", 1))), INTACT_E_UNSUPPORTED, "concat", "they must agree");
+}
+
 /* A branch that stayed in float is named. */
 static void test_missing(void **state)
 {
@@ -315,7 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_q_linear_conv), cmocka_unit_test(test_q_linear_mat_mul), cmocka_unit_test(test_q_gemm), cmocka_unit_test(test_elementwise),
         cmocka_unit_test(test_moved), cmocka_unit_test(test_integer_sums), cmocka_unit_test(test_dynamic), cmocka_unit_test(test_bad_scales),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_missing), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_bad_zeros), cmocka_unit_test(test_missing), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,32 @@ static void test_two_branches(void **state)
     }
 }
 
+/* Means of codes at one scale are ties all over: they go to the even number, here as there (scales that floats compute with exactly). */
+static void test_average_ties(void **state)
+{
+    (void)state;
+    static const int64_t KERNELS[][2] = { { 4, 4 }, { 8, 8 }, { 2, 1 }, { 4, 8 } };
+    for (int i = 0; i < 12; i++) {
+        net t;
+        net_init(&t, 250 + (uint64_t)i);
+        const it_type type = ACTS[i & 1];
+        net_input(&t, INTACT_U8, -1, 1, DIM(1, 30, 8, 8));
+        const float scale = 0.015625f, wide = i >= 8 ? 0.03125f : scale; /* of the output */
+        t.x->q->scale[0] = scale;
+        t.x->q->zero[0] = 60 + i;
+        for (int64_t k = 0; k < 30 * 64; k++)
+            t.x_real[k] = scale * (float)((int)(k * 7 % 11 * (k % 30) / 2) + (int)it_rng_below(&t.rng, 4) - 20);
+        for (int64_t k = 0; k < 30 * 64; k++) /* (channel, position) to (position, channel) */
+            ((uint8_t *)t.x_codes)[k % 64 * 30 + k / 64] = (uint8_t)(int32_t)(t.x_real[k] / scale + (float)t.x->q->zero[0]);
+        it_value *x = both(&t, t.x, type, scale, t.x->q->zero[0] - (type == IT_I8 ? 128 : 0)), *y;
+        if (i & 4)
+            y = net_node(&t, "GlobalAveragePool", IN(x), NULL);
+        else
+            y = net_node(&t, "AveragePool", IN(x), ATTRS(A_INTS("kernel_shape", 2, KERNELS[i % 4]), A_INTS("strides", 2, KERNELS[i % 4])));
+        check(&t, both(&t, y, type, wide, type == IT_I8 ? i - 70 : 50 + i), 0.01);
+    }
+}
+
 /* x * clip(x + 3, 0, 6) / 6 that was left in float between two quantized values. */
 static void test_left_in_float(void **state)
 {
@@ -353,7 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv), cmocka_unit_test(test_relu), cmocka_unit_test(test_weight_zeros), cmocka_unit_test(test_gemm_zeros),
         cmocka_unit_test(test_weight_forms), cmocka_unit_test(test_int4), cmocka_unit_test(test_16_bits), cmocka_unit_test(test_operators),
-        cmocka_unit_test(test_two_branches), cmocka_unit_test(test_left_in_float), cmocka_unit_test(test_float_answer),
+        cmocka_unit_test(test_two_branches), cmocka_unit_test(test_average_ties), cmocka_unit_test(test_left_in_float), cmocka_unit_test(test_float_answer),
         cmocka_unit_test(test_codes_outside), cmocka_unit_test(test_bias_exact), cmocka_unit_test(test_bias_scale), cmocka_unit_test(test_opset_10),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
