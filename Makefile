@@ -13,7 +13,7 @@ deps:
 
 build: deps
 	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release > /dev/null
-	@ninja -C $(BUILD) -j $(JOBS) --quiet intact_cli
+	@ninja -C $(BUILD) -j $(JOBS) --quiet intact_cli > $(BUILD)/build.log || { cat $(BUILD)/build.log; exit 1; }
 
 demo: build
 	@INTACT=$(BUILD)/intact bash tools/demo.sh

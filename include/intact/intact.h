@@ -95,8 +95,10 @@ INTACT_API void intact_data_options_default(intact_data_options *o);
 
 typedef struct intact_field { const char *field, *value; } intact_field;
 
+enum { INTACT_GIVEN_SEED = 1, INTACT_GIVEN_ACTIVATIONS = 2, INTACT_GIVEN_WEIGHTS = 4 };
+
 typedef struct intact_quantize_options {
-    const char *output;       /* path of the .itm */
+    const char *output;       /* path of the .itm; one that ends in .onnx: a quantized ONNX network (QuantizeLinear and DequantizeLinear) is written instead */
     intact_data_options calib;
     uint32_t samples;         /* of the calibration set, chosen by seed; 0: 512 or all */
     uint64_t seed;
@@ -108,6 +110,7 @@ typedef struct intact_quantize_options {
     const char *keep8;        /* with fewer bits: layers that stay at 8: "first,last,NAME,..."; NULL: "first,last"; "none" */
     int keep_softmax;         /* 1: a Softmax that is a graph output is kept, in 16 bits */
     const char *recipe;       /* path of a recipe (docs/RECIPE.md), read first; what is set here goes before it. NULL: none */
+    uint32_t given;           /* INTACT_GIVEN_...: seed, symmetric_activations or per_tensor_weights goes before the recipe also where it is 0 */
     const char *ranges;       /* path of a ranges file. NULL: none */
     const intact_field *set;  /* fields of the recipe: {"weights.round", "adaround"}, ... */
     size_t set_len;
@@ -124,6 +127,7 @@ typedef struct intact_quantize_result {
     uint64_t samples, skipped;      /* used; unreadable ones left out */
     uint64_t given;                 /* weights and values that came quantized, and were kept */
     uint64_t file_bytes, peak_bytes;
+    uint64_t weighted_macs;         /* multiply-accumulates of a sample, each weighted by weight bits x activation bits / 64 */
     double seconds;
     intact_range_info *ranges;      /* every quantized activation */
     uint32_t ranges_len;
@@ -141,7 +145,10 @@ typedef struct intact_search_options {
     intact_data_options eval;  /* labelled where max_drop is asked for; no path: calibration samples */
     double max_drop;           /* points of top-1 that may be lost against the float network; below 0: no such goal */
     int prefer_size;           /* 1: fewest bits that hold max_drop; 0: the cheapest recipe that does */
-    uint64_t budget_bytes;     /* the program's file may be this large; 0: any */
+    int fallback_float;        /* 1: the ladder's last step leaves sensitive layers in float; the output must end in .onnx */
+    uint64_t budget_bytes;     /* the program's file may be this large; 0: any. Of the three budgets at most one is set */
+    uint64_t budget_macs;      /* multiply-accumulates of a sample may be this many, each weighted by weight bits x activation bits / 64; 0: any */
+    double budget_ms;          /* a sample may take this long on one thread of this machine; 0: any */
     uint64_t sense_samples;    /* samples of the sensitivity analysis; 0: 64 */
     const char *log;           /* path of the steps as JSON; NULL: none */
 } intact_search_options;
@@ -152,6 +159,8 @@ typedef struct intact_search_step {
     double top1, drop;          /* integer runtime's, fraction; points below the float network's. -1 and 0 without labels */
     double agreement, sqnr_db;  /* with the float network's answers */
     uint64_t file_bytes;
+    uint64_t weighted_macs;     /* intact_quantize_result's */
+    double ms;                  /* of a sample on one thread, where a budget of time made it measured; 0: not measured */
     double seconds;
     int holds;                  /* every goal */
     int failed;                 /* the recipe does not fit this network; change says why */
@@ -166,7 +175,8 @@ typedef struct intact_search_result {
     char path[1024];            /* of the program that was written */
     double seconds;
 } intact_search_result;
-/* Not meeting the goal is no failure: holds is 0, nothing is at output, and the best that was found is at "<output without .itm>.best.itm". */
+/* Not meeting the goal is no failure: holds is 0, nothing is at output, and the best that was found is at "<output without .itm>.best.itm" (of an ONNX output, ".best.onnx").
+** With quantize.report the best step is quantized once more for its report, which then holds sensitivity, steps and the curve too. */
 INTACT_MUST_USE INTACT_API intact_status intact_search(intact_ctx *c, const char *model_path, const intact_search_options *o, intact_search_result *out, intact_error *err);
 /* Measures sensitivity, the steps of the search and the curve of size against accuracy; writes report.html, report.json and recipe.json into folder.
 ** Finished measurements are kept in folder/state.jsonl: a second call with the same network, data and settings takes them from there. */

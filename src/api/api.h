@@ -16,6 +16,7 @@ struct intact_ctx {
     it_pool *pool;
     intact_ctx_options opt;
     pthread_mutex_t log_lock; /* workers may have something to say at the same time */
+    uint32_t told[16], told_len; /* under log_lock; source.c: checksums of the paths of data sets that something was said of */
 };
 
 struct intact_model {
@@ -31,6 +32,16 @@ void it_log(const intact_ctx *c, intact_log_level level, const char *fmt, ...) I
 it_job it_api_job(const intact_ctx *c);
 double it_seconds(void); /* monotonic */
 
+/* ---- files that a verb reads and writes (files.c) ---- */
+
+typedef struct it_api_file { const char *what, *path; } it_api_file; /* "the float network"; path NULL: there is none */
+bool it_api_same_file(const char *a, const char *b); /* under any name; two that are not there yet count too */
+/* ARG where an output is one of ins or another output; else whatever keeps an output from being written. To be called before the work. */
+INTACT_MUST_USE intact_status it_api_files_apart(const it_api_file *outs, size_t outs_len, const it_api_file *ins, size_t ins_len, intact_error *err);
+
+/* Multiply-accumulates of one sample. */
+uint64_t it_api_node_macs(const it_node *n);
+
 /* Reads, infers with batch 1 and rewrites a float network; g is initialised here, released by the caller on success only. */
 INTACT_MUST_USE intact_status it_api_read(const intact_ctx *c, const char *path, it_graph *g, intact_error *err);
 
@@ -40,11 +51,14 @@ INTACT_MUST_USE intact_status it_model_input(const intact_model *m, uint32_t *ra
 INTACT_MUST_USE intact_status it_model_preprocess(const intact_model *m, const char *text, it_preprocess *out, intact_error *err);
 /* A string member of the program's provenance, copied into buf; false when it has none. */
 bool it_meta_string(const intact_program *p, const char *key, char *buf, size_t len);
+bool it_meta_text_string(const char *meta, const char *key, char *buf, size_t len); /* the same of its JSON text */
 
 /* Opens the data set that options name, for this model. limit is applied. */
 typedef struct it_source { it_dataset *data; it_feed feed; const intact_ctx *ctx; uint32_t skips_told; } it_source; /* must not move while open */
 INTACT_MUST_USE intact_status it_source_open(it_source *s, const intact_model *m, const intact_data_options *d, intact_error *err);
 void it_source_close(it_source *s);
+/* Says so when the answers may begin with a background class that the labels do not count. */
+void it_source_hint(const it_source *s, const intact_model *m, const intact_data_options *d);
 
 /* One output of the last run: real values in ONNX order. */
 typedef struct it_answer {
@@ -55,6 +69,10 @@ typedef struct it_answer {
     uint64_t dim[INTACT_RANK_MAX];
 } it_answer;
 
+/* The nearest code. Ties go toward +infinity, as everywhere in a program; half_even: as ONNX's QuantizeLinear has it, in floats, for networks that
+** came quantized (images quantized to pixels less a half are ties all over). Their programs say "input_rounding": "half even" in their provenance. */
+int32_t it_border_code(float x, float scale, int32_t zero, intact_type type, bool half_even);
+
 /* One network on one thread. */
 typedef struct it_runner {
     const intact_model *m;
@@ -64,10 +82,12 @@ typedef struct it_runner {
     intact_port in;            /* integer programs */
     intact_port *ports;        /* their outputs */
     bool wants_pixels, wants_floats;
+    bool half_even;            /* how real inputs are rounded */
     uint8_t *codes; size_t codes_bytes;
     uint8_t *raw; size_t raw_bytes; /* all outputs of one sample, 64-byte aligned each */
     it_answer *outs; uint32_t outs_len;
     const it_value *tap;       /* float: this value is taken as the first output (what an integer program without softmax ends in) */
+    bool dynamic;              /* float: ranges are found in what runs together, so samples run one by one */
     size_t tap_at;             /* first sample of the present run */
     /* Sees every named value of every sample, channels last, real values; data valid during the call. NULL: off. */
     void (*record)(void *user, const char *name, const float *x, size_t n);

@@ -12,6 +12,7 @@ typedef struct bench_job {
     intact_ctx *c;
     intact_model *m;
     uint32_t batch, threads;
+    bool levelled, profiled; /* asked for, which integer programs alone can do */
     intact_session *session;
     it_exec *exec;
     void *in[64], *out[64];
@@ -71,6 +72,10 @@ static intact_status open_integer(bench_job *j, const intact_session_options *so
 static intact_status open_float(bench_job *j, intact_error *err)
 {
     const it_value *v = j->m->g.inputs.items[0];
+    if (j->levelled)
+        return it_fail(err, INTACT_E_ARG, "--cpu", "levels are of integer programs; %s is a float network", j->m->path);
+    if (j->profiled)
+        return it_fail(err, INTACT_E_ARG, "--profile", "layers are timed in integer programs; %s is a float network", j->m->path);
     if (j->threads > 1)
         return it_fail(err, INTACT_E_ARG, "--threads", "float networks are measured on one thread; %u were asked for", j->threads);
     if (j->m->g.inputs.len != 1 || v->t.type != IT_F32)
@@ -219,7 +224,7 @@ intact_status intact_bench(intact_ctx *c, const char *model_path, intact_cpu cpu
     *out = (intact_bench_result){.threads = o->threads ? o->threads : 1, .batch = o->batch ? o->batch : 1};
     if (out->batch > 65536 || out->threads > 1024)
         return it_fail(err, INTACT_E_ARG, "bench", "batch %u and %u threads were asked for; up to 65536 and 1024 are possible", out->batch, out->threads);
-    bench_job j = {.c = c, .batch = out->batch, .threads = out->threads};
+    bench_job j = {.c = c, .batch = out->batch, .threads = out->threads, .levelled = cpu != INTACT_CPU_AUTO, .profiled = o->profile != 0};
     double start = it_seconds();
     IT_TRY(intact_model_open(c, model_path, cpu, &j.m, err));
     out->load_ms = 1e3 * (it_seconds() - start);

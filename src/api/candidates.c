@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* candidates.c: recipes worth a trial, out of what was measured: the best calibrator, wide values, bits by layer. */
+/* candidates.c: recipes worth a trial, out of what was measured: the best calibrator, more bits for the sensitive parts, bits by layer. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ intact_status it_search_calibrator(it_search *s, const it_trial *from, char meth
         snprintf(t.name, sizeof t.name, "probe %s", methods[i]);
         snprintf(t.method, sizeof t.method, "%s", methods[i]);
         IT_TRY(it_search_probe(s, &t, &same, &ratio, err));
-        if (same < best_same || (same == best_same && !(ratio > best_ratio)))
+        if (ratio < best_ratio || (ratio == best_ratio && !(same > best_same))) /* agreement counts few samples: it breaks ties */
             continue;
         best_same = same;
         best_ratio = ratio;
@@ -40,34 +40,16 @@ intact_status it_search_calibrator(it_search *s, const it_trial *from, char meth
     return INTACT_OK;
 }
 
-/* ---- wide values ---- */
-
-typedef struct wide { const char *name; double noise; size_t order; } wide;
-
-static int by_noise(const void *a, const void *b)
+/* A rule's name is a pattern: what means something there is escaped. */
+static const char *pattern_of(it_search *s, const char *name)
 {
-    const wide *x = a, *y = b;
-    if (x->noise != y->noise)
-        return x->noise > y->noise ? -1 : 1;
-    return x->order < y->order ? -1 : 1;
-}
-
-static size_t list_wide(const it_search *s, wide *to)
-{
-    size_t len = 0, i;
-    const json_t *row;
-    json_array_foreach(json_object_get(s->sense, "rows"), i, row)
-    {
-        const json_t *noise = json_object_get(json_object_get(json_object_get(row, "only"), "activations"), "noise");
-        const char *name = json_string_value(json_object_get(row, "value"));
-        bool twice = false;
-        for (size_t k = 0; name && k < len; k++)
-            twice = twice || strcmp(to[k].name, name) == 0;
-        if (name && !twice && json_is_true(json_object_get(row, "takes_16_bits")) && json_number_value(noise) > 0)
-            to[len++] = (wide){name, json_number_value(noise), i};
-    }
-    qsort(to, len, sizeof *to, by_noise);
-    return len;
+    char *to = it_arena_new(&s->arena, 2 * strlen(name) + 1), *at = to;
+    for (; to && *name; *at++ = *name++)
+        if (strchr("*?[\\", *name))
+            *at++ = '\\';
+    if (to)
+        *at = 0;
+    return to;
 }
 
 /* rules of from with room for more at the end. */
@@ -80,34 +62,123 @@ static bool copy_rules(it_search *s, const it_trial *from, size_t more, it_trial
     return out->rules != NULL;
 }
 
+static bool add_rule(it_search *s, it_trial *t, const char *name, bool of_value, const char *field, const char *value)
+{
+    it_trial_rule *r = &t->rules[t->rules_len];
+    *r = (it_trial_rule){.name = pattern_of(s, name), .of_value = of_value, .field = field};
+    snprintf(r->value, sizeof r->value, "%s", value);
+    t->rules_len += r->name != NULL;
+    return r->name != NULL;
+}
+
+static bool add_bits(it_search *s, it_trial *t, const char *name, bool of_value, int bits)
+{
+    char text[8];
+    snprintf(text, sizeof text, "%d", bits);
+    return add_rule(s, t, name, of_value, of_value ? "activations.bits" : "weights.bits", text);
+}
+
+/* ---- more bits, or float, for what costs most ---- */
+
+typedef struct part { const char *layer, *value; double noise; size_t order; } part; /* what changes together; NULL: not that */
+
+static int by_noise(const void *a, const void *b)
+{
+    const part *x = a, *y = b;
+    if (x->noise != y->noise)
+        return x->noise > y->noise ? -1 : 1;
+    return x->order < y->order ? -1 : 1;
+}
+
+static double noise_of(const json_t *row, const char *what) { return it_search_number(json_object_get(json_object_get(row, "only"), what), "noise", 0); }
+
+/* Values to 16 bits, and weights of fewer than 8 to 8: the most that the runtime has. */
+static size_t list_integer(const json_t *row, size_t order, part *to)
+{
+    const char *value = json_string_value(json_object_get(row, "value")), *layer = json_string_value(json_object_get(row, "name"));
+    size_t len = 0;
+    if (value && json_is_true(json_object_get(row, "takes_16_bits")) && noise_of(row, "activations") > 0)
+        to[len++] = (part){.value = value, .noise = noise_of(row, "activations"), .order = 2 * order};
+    if (json_is_true(json_object_get(row, "layer")) && it_search_number(row, "weight_bits", 8) < 8 && noise_of(row, "weights") > 0)
+        to[len++] = (part){.layer = layer, .noise = noise_of(row, "weights"), .order = 2 * order + 1};
+    return len;
+}
+
+/* A whole layer with what it computes, or a value that no layer computes. */
+static size_t list_float(const json_t *row, size_t order, part *to)
+{
+    const char *value = json_string_value(json_object_get(row, "value")), *layer = json_string_value(json_object_get(row, "name"));
+    bool is_layer = json_is_true(json_object_get(row, "layer"));
+    double noise = fmax(noise_of(row, "both"), fmax(noise_of(row, "weights"), noise_of(row, "activations")));
+    *to = (part){.layer = is_layer ? layer : NULL, .value = value, .noise = noise, .order = order};
+    return noise > 0;
+}
+
+static size_t list_parts(const it_search *s, part *to)
+{
+    size_t len = 0, kept = 0, i;
+    const json_t *row;
+    json_array_foreach(json_object_get(s->sense, "rows"), i, row)
+        len += s->o->fallback_float ? list_float(row, i, to + len) : list_integer(row, i, to + len);
+    for (i = 0; i < len; i++) { /* values that are one by a view come twice */
+        bool twice = false;
+        for (size_t k = 0; k < kept && to[i].value; k++)
+            twice = twice || (to[k].value && strcmp(to[k].value, to[i].value) == 0);
+        if (!twice)
+            to[kept++] = to[i];
+    }
+    qsort(to, kept, sizeof *to, by_noise);
+    return kept;
+}
+
+static void describe_partial(const it_search *s, const part *list, size_t want, size_t all, double share, it_trial *out)
+{
+    const char *first = want ? list[0].layer ? list[0].layer : list[0].value : "";
+    snprintf(out->name, sizeof out->name, "partial %.0f %%", 100 * share);
+    snprintf(out->change, sizeof out->change, s->o->fallback_float ? "float for the %zu most sensitive of %zu layers and values%s%.100s"
+                                                                    : "more bits (16 values, 8 weights) for the %zu most sensitive of %zu that can have them%s%.90s",
+             want, all, want ? "; first: " : "", first);
+}
+
 intact_status it_search_partial(it_search *s, const it_trial *from, double share, it_trial *out, size_t *len, intact_error *err)
 {
-    size_t rows = json_array_size(json_object_get(s->sense, "rows"));
-    wide *list = it_alloc_new(s->c->alloc, (rows + 1) * sizeof *list);
+    size_t room = 2 * json_array_size(json_object_get(s->sense, "rows")) + 1;
+    part *list = it_alloc_new(s->c->alloc, room * sizeof *list);
     if (!list)
-        return it_fail_nomem(err, "search", rows * sizeof *list);
-    size_t all = list_wide(s, list), want = (size_t)ceil(share * (double)all);
-    bool ok = copy_rules(s, from, want, out);
+        return it_fail_nomem(err, "search", room * sizeof *list);
+    size_t all = list_parts(s, list), want = (size_t)ceil(share * (double)all);
+    bool ok = copy_rules(s, from, 2 * want, out);
     for (size_t i = 0; ok && i < want; i++) {
-        char *name = it_arena_text(&s->arena, list[i].name);
-        ok = name != NULL;
-        if (ok)
-            out->rules[out->rules_len++] = (it_trial_rule){name, true, "activations.bits", "16"};
+        if (list[i].layer)
+            ok = add_bits(s, out, list[i].layer, false, s->o->fallback_float ? IT_FLOAT_BITS : 8);
+        if (ok && list[i].layer && !s->o->fallback_float) /* of 8 bits nearest rounding is as good, and takes no time */
+            ok = add_rule(s, out, list[i].layer, false, "weights.round", "nearest");
+        if (ok && list[i].value)
+            ok = add_bits(s, out, list[i].value, true, s->o->fallback_float ? IT_FLOAT_BITS : 16);
     }
-    if (ok) {
-        snprintf(out->name, sizeof out->name, "partial %.0f %%", 100 * share);
-        snprintf(out->change, sizeof out->change, "16 bits for the %zu most sensitive of %zu values that can have them%s%.100s", want, all, want ? "; first: " : "", want ? list[0].name : "");
-    }
+    if (ok)
+        describe_partial(s, list, want, all, share, out);
     *len = want;
-    it_alloc_free(s->c->alloc, list, (rows + 1) * sizeof *list);
+    it_alloc_free(s->c->alloc, list, room * sizeof *list);
     return ok ? INTACT_OK : it_fail_nomem(err, "search", want * sizeof *out->rules);
 }
 
 /* ---- bits by layer ---- */
 
-static uint64_t bytes_at(uint64_t weights, int bits) { return (weights * (uint64_t)bits + 7) / 8; }
+/* What the layer counts at choice b of bits. */
+static uint64_t counted(const it_search *s, const json_t *row, it_budget budget, int b)
+{
+    if (budget == IT_BUDGET_MACS)
+        return (uint64_t)(it_search_number(row, "macs", 0) * it_search_bits[b] * it_search_number(row, "input_bits", 8) / 64);
+    if (budget == IT_BUDGET_LATENCY) {
+        char name[sizeof((intact_bench_layer *)0)->name]; /* as long as bench has them */
+        snprintf(name, sizeof name, "%s", json_string_value(json_object_get(row, "name")));
+        return (uint64_t)it_search_number(json_array_get(s->latency, (size_t)b), name, 0);
+    }
+    return ((uint64_t)it_search_number(row, "weights", 0) * (uint64_t)it_search_bits[b] + 7) / 8;
+}
 
-static size_t list_layers(const it_search *s, it_knapsack_item *items, const char **names)
+static size_t list_layers(const it_search *s, it_budget budget, it_knapsack_item *items, const char **names)
 {
     size_t len = 0, i;
     const json_t *row;
@@ -115,11 +186,10 @@ static size_t list_layers(const it_search *s, it_knapsack_item *items, const cha
     {
         if (!json_is_true(json_object_get(row, "layer")))
             continue;
-        uint64_t weights = (uint64_t)json_integer_value(json_object_get(row, "weights"));
         items[len] = (it_knapsack_item){.len = IT_SEARCH_BITS};
-        for (size_t b = 0; b < IT_SEARCH_BITS; b++) {
-            const json_t *cost = json_array_get(json_object_get(row, "cost_by_bits"), b);
-            items[len].bytes[b] = bytes_at(weights, it_search_bits[b]);
+        for (int b = 0; b < IT_SEARCH_BITS; b++) {
+            const json_t *cost = json_array_get(json_object_get(row, "cost_by_bits"), (size_t)b);
+            items[len].size[b] = counted(s, row, budget, b);
             items[len].cost[b] = json_is_number(cost) ? json_number_value(cost) : INFINITY;
         }
         names[len++] = json_string_value(json_object_get(row, "name"));
@@ -127,16 +197,20 @@ static size_t list_layers(const it_search *s, it_knapsack_item *items, const cha
     return len;
 }
 
-void it_search_weights(const it_search *s, uint64_t *most, uint64_t *least)
+void it_search_span(const it_search *s, it_budget budget, uint64_t *most, uint64_t *least)
 {
     size_t i;
     const json_t *row;
     *most = *least = 0;
     json_array_foreach(json_object_get(s->sense, "rows"), i, row)
     {
-        uint64_t weights = (uint64_t)json_integer_value(json_object_get(row, "weights"));
-        *most += bytes_at(weights, it_search_bits[0]);
-        *least += bytes_at(weights, it_search_bits[IT_SEARCH_BITS - 1]);
+        uint64_t fewest = UINT64_MAX;
+        if (!json_is_true(json_object_get(row, "layer")))
+            continue;
+        *most += counted(s, row, budget, 0);
+        for (int b = 0; b < IT_SEARCH_BITS; b++) /* time need not fall with the bits */
+            fewest = counted(s, row, budget, b) < fewest ? counted(s, row, budget, b) : fewest;
+        *least += fewest;
     }
 }
 
@@ -144,18 +218,16 @@ static intact_status give_bits(it_search *s, const uint8_t *pick, const char *co
 {
     size_t count[IT_SEARCH_BITS] = {0};
     for (size_t i = 0; i < len; i++) {
-        char *name = it_arena_text(&s->arena, names[i]);
-        if (!name)
-            return it_fail_nomem(err, "search", strlen(names[i]));
         count[pick[i]]++;
-        out->rules[out->rules_len] = (it_trial_rule){name, false, "weights.bits", ""};
-        snprintf(out->rules[out->rules_len++].value, sizeof out->rules->value, "%d", it_search_bits[pick[i]]);
+        if (!add_bits(s, out, names[i], false, it_search_bits[pick[i]]))
+            return it_fail_nomem(err, "search", strlen(names[i]));
     }
     snprintf(out->change, sizeof out->change, "weights of %zu layers at 8 bits, %zu at 4, %zu at 3, %zu at 2", count[0], count[1], count[2], count[3]);
     return INTACT_OK;
 }
 
-intact_status it_search_mixed(it_search *s, const it_trial *from, uint64_t bytes, it_trial *out, intact_error *err)
+/* choice below 0: by the knapsack. */
+static intact_status layers_at(it_search *s, const it_trial *from, it_budget budget, uint64_t limit, int choice, it_trial *out, intact_error *err)
 {
     size_t rows = json_array_size(json_object_get(s->sense, "rows")) + 1, room = rows * (sizeof(it_knapsack_item) + sizeof(char *) + 1);
     it_knapsack_item *items = it_alloc_zero(s->c->alloc, room);
@@ -163,14 +235,38 @@ intact_status it_search_mixed(it_search *s, const it_trial *from, uint64_t bytes
         return it_fail_nomem(err, "search", room);
     const char **names = (const char **)(void *)(items + rows);
     uint8_t *pick = (uint8_t *)(names + rows);
-    size_t len = list_layers(s, items, names);
-    intact_status st = it_knapsack(items, len, bytes, s->c->alloc, pick, err);
+    size_t len = list_layers(s, budget, items, names);
+    intact_status st = INTACT_OK;
+    if (choice < 0)
+        st = it_knapsack(items, len, limit, s->c->alloc, pick, err);
+    else
+        memset(pick, choice, len);
     if (st == INTACT_OK && !copy_rules(s, from, len, out))
         st = it_fail_nomem(err, "search", len * sizeof *out->rules);
     if (st == INTACT_OK)
         st = give_bits(s, pick, names, len, out, err);
-    if (st == INTACT_OK)
-        snprintf(out->name, sizeof out->name, "mixed %llu KiB", (unsigned long long)(bytes / 1024));
     it_alloc_free(s->c->alloc, items, room);
     return st;
+}
+
+intact_status it_search_mixed(it_search *s, const it_trial *from, it_budget budget, uint64_t limit, it_trial *out, intact_error *err)
+{
+    IT_TRY(layers_at(s, from, budget, limit, -1, out, err));
+    if (budget == IT_BUDGET_MACS)
+        snprintf(out->name, sizeof out->name, "mixed %.4g M", (double)limit / 1e6);
+    else if (budget == IT_BUDGET_LATENCY)
+        snprintf(out->name, sizeof out->name, "mixed %.4g ms", (double)limit / 1e6);
+    else
+        snprintf(out->name, sizeof out->name, "mixed %llu B", (unsigned long long)limit);
+    return INTACT_OK;
+}
+
+intact_status it_search_flat(it_search *s, const it_trial *from, int bits, it_trial *out, intact_error *err)
+{
+    int b = 0;
+    while (b + 1 < IT_SEARCH_BITS && it_search_bits[b] != bits)
+        b++;
+    IT_TRY(layers_at(s, from, IT_BUDGET_SIZE, 0, b, out, err));
+    snprintf(out->name, sizeof out->name, "%d bits", bits);
+    return INTACT_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* compare.c: two networks on the same samples: agreement, paired accuracy (McNemar 1947), signal-to-quantization-noise per layer. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -143,7 +144,14 @@ static intact_status compare_unit(void *arg, uint32_t u, uint32_t thread, uint64
 
 static const char *tap_of(const compare_job *j, int side) { return j->tap[side][0] ? j->tap[side] : NULL; }
 
-/* An integer program ends where a Softmax was left out: a float network on the other side is read at that very value. */
+/* A network between QuantizeLinear and DequantizeLinear ends in codes. */
+static bool ends_in_codes(const intact_model *m)
+{
+    const it_node *n = m->kind == INTACT_MODEL_FLOAT ? m->g.outputs.items[0]->producer : NULL;
+    return n && strcmp(n->op->onnx ? n->op->onnx : "", "DequantizeLinear") == 0;
+}
+
+/* An integer program, or one as an ONNX network, ends where a Softmax was left out: a float network on the other side is read at that very value. */
 static void find_taps(compare_job *j)
 {
     for (int side = 0; side < 2; side++) {
@@ -151,6 +159,8 @@ static void find_taps(compare_job *j)
         const intact_model *other = j->m[1 - side];
         if (j->m[side]->kind == INTACT_MODEL_FLOAT && other->program && intact_program_output(other->program, 0, &p) == INTACT_OK)
             memcpy(j->tap[side], p.name, sizeof p.name);
+        else if (!ends_in_codes(j->m[side]) && ends_in_codes(other))
+            snprintf(j->tap[side], sizeof j->tap[side], "%s", other->g.outputs.items[0]->name);
     }
 }
 
@@ -365,11 +375,14 @@ intact_status intact_compare(intact_ctx *c, const intact_model *a, const intact_
     compare_job j = {.m = {a, b}};
     intact_data_options db = *d;
     char stored[256]; /* preprocessing that one side's program stores serves the other side too */
-    if (!d->preprocess && a->kind != b->kind && it_meta_string(a->program ? a->program : b->program, "preprocess", stored, sizeof stored))
+    bool stores_a = a->program && it_meta_string(a->program, "preprocess", stored, sizeof stored), stores_b = b->program && it_meta_string(b->program, "preprocess", stored, sizeof stored);
+    if (!d->preprocess && stores_a != stores_b && it_meta_string(stores_a ? a->program : b->program, "preprocess", stored, sizeof stored))
         db.preprocess = stored;
     find_taps(&j);
-    IT_TRY(it_source_open(&j.s[0], a, &db, err));
-    intact_status st = it_source_open(&j.s[1], b, &db, err);
+    IT_TRY(it_source_open(&j.s[0], a, stores_a ? d : &db, err));
+    intact_status st = it_source_open(&j.s[1], b, stores_b ? d : &db, err);
+    if (st == INTACT_OK)
+        it_source_hint(&j.s[0], a, d);
     j.s[1].feed.on_skip = NULL; /* told once */
     j.workers = it_alloc_zero(c->alloc, threads * sizeof(compare_worker));
     j.units = (uint32_t)((j.s[0].feed.len + IT_FEED_BATCH - 1) / IT_FEED_BATCH);

@@ -116,12 +116,7 @@ static intact_status check_labels(const intact_model *m, const it_source *s, con
 {
     if (!s->data->label)
         return it_fail(err, INTACT_E_DATA, d->path, "the data set has no labels, accuracy needs them%s", s->feed.arrays ? "; give --labels FILE.npy" : "");
-    if (m->kind == INTACT_MODEL_FLOAT && d->label_offset == 0) {
-        const it_tensor *y = &m->g.outputs.items[0]->t;
-        if (y->rank == 2 && s->data->classes > 100 && y->dim[1] == (int64_t)s->data->classes + 1)
-            it_log(m->ctx, INTACT_LOG_WARNING, "the network has %lld outputs, the data %u classes; if class 0 is a background class, use --label-offset 1", (long long)y->dim[1],
-                   s->data->classes);
-    }
+    it_source_hint(s, m, d);
     return INTACT_OK;
 }
 

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gate.c: the ladder: recipes from the cheapest to the most expensive until one holds; then, if asked for, fewer bits; a size to fit. */
+/* gate.c: the ladder: recipes from the cheapest to the most expensive until one holds; then, if asked for, fewer bits; a budget to fit. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "api/search.h"
-#include "base/file.h"
-
-static void name_trial(it_trial *t, const char *name, const char *change)
-{
-    snprintf(t->name, sizeof t->name, "%s", name);
-    snprintf(t->change, sizeof t->change, "%s", change);
-}
 
 static bool done(const it_search *s, bool stop) { return stop && s->out->holds; }
 static const it_trial *best(const it_search *s) { return &s->trials[s->out->best]; }
@@ -20,35 +14,34 @@ static bool last_is_best(const it_search *s) { return s->out->best + 1 == s->out
 
 /* ---- the ladder ---- */
 
-static intact_status first_steps(it_search *s, bool stop, intact_error *err)
+static intact_status first_steps(it_search *s, intact_error *err)
 {
     it_trial t = {0};
     char method[32];
     if (s->o->quantize.method || s->o->quantize.recipe) {
-        name_trial(&t, "as given", "the options' recipe");
+        it_search_name(&t, "as given", "the options' recipe");
         return it_search_try(s, &t, err);
     }
-    name_trial(&t, "max", "activations.method: max");
+    it_search_name(&t, "max", "activations.method: max");
     snprintf(t.method, sizeof t.method, "max");
     IT_TRY(it_search_try(s, &t, err));
-    if (done(s, stop))
-        return INTACT_OK;
-    IT_TRY(it_search_calibrator(s, &t, method, err));
+    IT_TRY(it_search_calibrator(s, &t, method, err)); /* costs the program nothing: asked even when the gate holds */
     if (strcmp(method, "max") == 0)
         return INTACT_OK;
     snprintf(t.method, sizeof t.method, "%s", method);
-    name_trial(&t, "calibrator", "");
+    it_search_name(&t, "calibrator", "");
     snprintf(t.change, sizeof t.change, "activations.method: %s (the best of seven on calibration samples)", method);
     return it_search_try(s, &t, err);
 }
 
 static intact_status partial_steps(it_search *s, bool stop, intact_error *err)
 {
-    static const double shares[] = {0.1, 0.25, 0.5, 1};
+    static const double integer[] = {0.1, 0.25, 0.5, 1}, real[] = {0.05, 0.1, 0.25, 0.5};
+    const double *shares = s->o->fallback_float ? real : integer;
     const it_trial from = s->trials[it_search_base(s)]; /* AdaRound is run again at each of these steps only where it was of use */
     size_t before = 0, len;
     IT_TRY(it_search_sense(s, &from, err));
-    for (size_t i = 0; i < IT_LEN(shares) && !done(s, stop); i++) {
+    for (size_t i = 0; i < IT_LEN(integer) && !done(s, stop); i++) {
         it_trial t;
         IT_TRY(it_search_partial(s, &from, shares[i], &t, &len, err));
         if (len == before)
@@ -61,23 +54,25 @@ static intact_status partial_steps(it_search *s, bool stop, intact_error *err)
 
 intact_status it_search_ladder(it_search *s, bool stop, intact_error *err)
 {
-    IT_TRY(first_steps(s, stop, err));
+    IT_TRY(first_steps(s, err));
     if (done(s, stop))
         return INTACT_OK;
     it_trial t = *best(s);
     t.equalize = t.bias = true;
-    name_trial(&t, "equalize and bias", "methods: equalize, bias");
+    it_search_name(&t, "equalize and bias", "methods: equalize, bias");
     IT_TRY(it_search_try(s, &t, err));
     if (done(s, stop))
         return INTACT_OK;
     t = *best(s);
     t.adaround = true;
-    name_trial(&t, "adaround", last_is_best(s) ? "weights.round: adaround, with equalize and bias" : "weights.round: adaround, without equalize and bias");
+    it_search_name(&t, "adaround", last_is_best(s) ? "weights.round: adaround, with equalize and bias" : "weights.round: adaround, without equalize and bias");
     IT_TRY(it_search_try(s, &t, err));
     return done(s, stop) ? INTACT_OK : partial_steps(s, stop, err);
 }
 
 /* ---- fewer bits ---- */
+
+static const intact_search_step *last_step(const it_search *s) { return &s->out->steps[s->out->steps_len - 1]; }
 
 static intact_status fewer_bits(it_search *s, intact_error *err)
 {
@@ -85,84 +80,150 @@ static intact_status fewer_bits(it_search *s, intact_error *err)
     const it_trial from = *best(s);
     uint64_t most, least;
     IT_TRY(it_search_sense(s, &from, err));
-    it_search_weights(s, &most, &least);
-    for (size_t i = 0; i < IT_LEN(shares) && s->out->steps[s->out->steps_len - 1].holds; i++) {
+    it_search_span(s, IT_BUDGET_SIZE, &most, &least);
+    for (size_t i = 0; i < IT_LEN(shares); i++) {
         it_trial t;
         uint64_t bytes = (uint64_t)((double)most * shares[i]);
-        IT_TRY(it_search_mixed(s, &from, bytes > least ? bytes : least, &t, err));
+        IT_TRY(it_search_mixed(s, &from, IT_BUDGET_SIZE, bytes > least ? bytes : least, &t, err));
         IT_TRY(it_search_try(s, &t, err));
+        if (last_step(s)->holds)
+            continue;
+        if (t.adaround)
+            break;
+        t.adaround = true; /* what rounding to nearest cannot hold */
+        snprintf(t.name + strlen(t.name), sizeof t.name - strlen(t.name), ", adaround");
+        IT_TRY(it_search_try(s, &t, err));
+        if (!last_step(s)->holds)
+            break;
     }
     return INTACT_OK;
 }
 
-/* What is no weight stays: the rest of the budget is theirs. The file's own size has the last word. */
+/* ---- a budget ---- */
+
+#define FITTING_MAX 8 /* trials; then the least of all */
+
+static double allowed(const it_search *s)
+{
+    double limit = s->budget == IT_BUDGET_LATENCY ? 1e6 * s->limit : s->limit;
+    return limit > 1 ? limit : 1;
+}
+
+/* In what the knapsack counts: nanoseconds of time. */
+static double counts(const it_search *s, const intact_search_step *t) { return it_search_cost(s, t) * (s->budget == IT_BUDGET_LATENCY ? 1e6 : 1); }
+
+static intact_status too_small(const it_search *s, double smallest, intact_error *err)
+{
+    if (s->budget == IT_BUDGET_LATENCY)
+        return it_fail(err, INTACT_E_ARG, s->model_path, "%.3f ms were asked for; the fastest program that other bits make of it takes %.3f ms on one thread of this machine", s->limit,
+                       smallest / 1e6);
+    if (s->budget == IT_BUDGET_MACS)
+        return it_fail(err, INTACT_E_ARG, s->model_path, "%.0f multiply-accumulates (weighted by bits) were asked for; the fewest that fewer bits make of it are %.0f", s->limit, smallest);
+    return it_fail(err, INTACT_E_ARG, s->model_path, "%.0f bytes were asked for; the smallest program that fewer bits make of it has %.0f", s->limit, smallest);
+}
+
+static bool same_rules(const it_trial *a, const it_trial *b)
+{
+    bool same = a->rules_len == b->rules_len;
+    for (size_t i = 0; same && i < a->rules_len; i++)
+        same = strcmp(a->rules[i].name, b->rules[i].name) == 0 && strcmp(a->rules[i].field, b->rules[i].field) == 0 && strcmp(a->rules[i].value, b->rules[i].value) == 0;
+    return same;
+}
+
+/* The budget is kept, the loss is too large: what costs no byte and no time of a run. */
+static intact_status hold_within(it_search *s, const it_trial *from, intact_error *err)
+{
+    it_trial t = *from;
+    t.equalize = t.bias = true;
+    snprintf(t.name, sizeof t.name, "%.20s, equalize and bias", from->name);
+    IT_TRY(it_search_try(s, &t, err));
+    if (s->out->holds)
+        return INTACT_OK;
+    t = *best(s);
+    t.adaround = true;
+    snprintf(t.name, sizeof t.name, "%.20s, adaround", from->name);
+    return it_search_try(s, &t, err);
+}
+
+/* What is no layer's stays: the rest of the budget is theirs. What is measured of the whole has the last word. */
 static intact_status fit_budget(it_search *s, intact_error *err)
 {
     const it_trial from = *best(s);
-    const intact_search_step *step = &s->out->steps[s->out->steps_len - 1];
-    uint64_t budget = s->o->budget_bytes > IT_SEARCH_ROOM ? s->o->budget_bytes - IT_SEARCH_ROOM : 1, most, least;
-    if (step->file_bytes <= budget)
+    const double budget = allowed(s);
+    uint64_t most, least;
+    if (last_step(s)->failed)
         return INTACT_OK;
+    if (it_search_fits(s, last_step(s)))
+        return last_step(s)->holds ? INTACT_OK : hold_within(s, &from, err);
     IT_TRY(it_search_sense(s, &from, err));
-    it_search_weights(s, &most, &least);
-    uint64_t rest = step->file_bytes > most ? step->file_bytes - most : 0, smallest = rest + least;
-    int64_t room = budget > smallest ? (int64_t)(budget - rest) : (int64_t)least;
-    for (int i = 0; i < 6; i++) {
+    if (s->budget == IT_BUDGET_LATENCY)
+        IT_TRY(it_search_table(s, &from, err));
+    it_search_span(s, s->budget, &most, &least);
+    double rest = fmax(counts(s, last_step(s)) - (double)most, 0), smallest = rest + (double)least, room = fmax(budget - rest, (double)least);
+    for (int i = 0; i <= FITTING_MAX; i++) {
         it_trial t;
-        IT_TRY(it_search_mixed(s, &from, (uint64_t)room, &t, err));
-        IT_TRY(it_search_try(s, &t, err));
-        step = &s->out->steps[s->out->steps_len - 1];
-        if (step->failed || step->file_bytes <= budget)
+        room = i < FITTING_MAX ? room : (double)least;
+        IT_TRY(it_search_mixed(s, &from, s->budget, (uint64_t)room, &t, err));
+        if (i == 0 || !same_rules(&t, &s->trials[s->out->steps_len - 1]))
+            IT_TRY(it_search_try(s, &t, err));
+        const intact_search_step *step = last_step(s);
+        if (step->failed)
             return INTACT_OK;
-        bool bottom = (uint64_t)room == least;
-        room -= (int64_t)(step->file_bytes - budget);
-        if (bottom)
+        if (it_search_fits(s, step))
+            return step->holds ? INTACT_OK : hold_within(s, &t, err);
+        smallest = counts(s, step);
+        if (room <= (double)least)
             break;
-        if (room < (int64_t)least)
-            room = (int64_t)least;
+        room = fmax(room - fmax((1 + 0.5 * i) * (smallest - budget), (double)most / 256), (double)least); /* tables of few bits take room too */
     }
-    smallest = step->failed ? smallest : step->file_bytes;
-    return it_fail(err, INTACT_E_ARG, s->model_path, "%llu bytes were asked for; the smallest program that fewer bits make of it has %llu", (unsigned long long)s->o->budget_bytes,
-                   (unsigned long long)(smallest + IT_SEARCH_ROOM));
+    return too_small(s, smallest, err);
 }
 
 /* ---- the verb ---- */
 
 static intact_status make_paths(it_search *s, intact_error *err)
 {
-    const char *out = s->o->quantize.output;
+    const char *out = s->o->quantize.output, *end = it_search_ending(s);
     if (!out)
         return it_fail(err, INTACT_E_ARG, "search", "no output file was given");
-    size_t len = strlen(out), stem = len > 4 && strcmp(out + len - 4, ".itm") == 0 ? len - 4 : len;
-    s->try_path = it_arena_printf(&s->arena, "%.*s.try.itm", (int)stem, out);
-    s->best_path = it_arena_printf(&s->arena, "%.*s.best.itm", (int)stem, out);
+    size_t len = strlen(out), tail = strlen(end), stem = len > tail && strcmp(out + len - tail, end) == 0 ? len - tail : len;
+    s->try_path = it_arena_printf(&s->arena, "%.*s.try%s", (int)stem, out, end);
+    s->best_path = it_arena_printf(&s->arena, "%.*s.best%s", (int)stem, out, end);
     return s->try_path && s->best_path ? INTACT_OK : it_fail_nomem(err, "search", len);
 }
 
-static intact_status write_log(const it_search *s, intact_error *err)
+static intact_status check_files(const it_search *s, intact_error *err)
 {
+    const intact_quantize_options *o = &s->o->quantize;
+    const it_api_file outs[] = {{"what is written", o->output}, {"the report", o->report}, {"the report's JSON", o->report_json}, {"the log", s->o->log},
+                                {"the program that is tried", s->try_path}, {"the best program below the goal", s->best_path}};
+    const it_api_file ins[] = {{"the float network", s->model_path}, {"the calibration data", o->calib.path}, {"the data to judge by", s->o->eval.path}, {"the labels", s->o->eval.labels},
+                               {"the recipe", o->recipe}, {"the ranges file", o->ranges}};
+    return it_api_files_apart(outs, IT_LEN(outs), ins, IT_LEN(ins), err);
+}
+
+static intact_status write_log(it_search *s, intact_error *err)
+{
+    char *recipe = NULL;
     if (!s->o->log)
         return INTACT_OK;
-    json_t *j = json_pack("{s:o, s:o, s:b, s:s, s:O}", "float_top1", s->out->float_top1 >= 0 ? json_real(s->out->float_top1) : json_null(), "max_drop",
-                          s->o->max_drop >= 0 ? json_real(s->o->max_drop) : json_null(), "holds", s->out->holds, "program", s->out->path, "steps", s->steps);
+    IT_TRY(it_search_recipe(s, best(s), &recipe, err));
+    json_t *j = json_pack("{s:o, s:o, s:b, s:s, s:o, s:O}", "float_top1", s->out->float_top1 >= 0 ? json_real(s->out->float_top1) : json_null(), "max_drop",
+                          s->o->max_drop >= 0 ? json_real(s->o->max_drop) : json_null(), "holds", s->out->holds, "program", s->out->path, "recipe", json_loads(recipe, 0, NULL), "steps",
+                          s->steps);
+    free(recipe);
     for (uint32_t i = 0; j && i < s->out->steps_len; i++)
         json_object_set_new(json_array_get(s->steps, i), "seconds", json_real(s->out->steps[i].seconds));
-    char *text = j ? json_dumps(j, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(j);
-    if (!text)
-        return it_fail_nomem(err, s->o->log, 0);
-    it_part parts[] = {{text, strlen(text)}, {"\n", 1}};
-    intact_status st = it_file_replace(s->o->log, parts, 2, err);
-    free(text);
-    return st;
+    return it_search_write_json(s->o->log, j, err);
 }
 
 static intact_status search(it_search *s, intact_error *err)
 {
     IT_TRY(make_paths(s, err));
-    if (s->o->budget_bytes) {
+    IT_TRY(check_files(s, err));
+    if (s->budget != IT_BUDGET_NONE) {
         it_trial t = {0};
-        name_trial(&t, "8 bits", "the options' recipe");
+        it_search_name(&t, "8 bits", "the options' recipe");
         IT_TRY(it_search_try(s, &t, err));
         IT_TRY(fit_budget(s, err));
     } else {
@@ -172,18 +233,21 @@ static intact_status search(it_search *s, intact_error *err)
     }
     if (s->out->holds)
         unlink(s->best_path);
-    return write_log(s, err);
+    IT_TRY(write_log(s, err));
+    return it_search_report(s, s->o->quantize.report, s->o->quantize.report_json, s->out->path, err);
 }
 
 intact_status intact_search(intact_ctx *c, const char *model_path, const intact_search_options *o, intact_search_result *out, intact_error *err)
 {
     it_search s;
     intact_status st = it_search_open(&s, c, model_path, o, out, err);
-    if (st == INTACT_OK && o->max_drop < 0 && !o->budget_bytes)
-        st = it_fail(err, INTACT_E_ARG, "search", "a goal is needed: a loss of accuracy (max_drop) or a size (budget)");
+    if (st == INTACT_OK && o->max_drop < 0 && s.budget == IT_BUDGET_NONE)
+        st = it_fail(err, INTACT_E_ARG, "search", "a goal is needed: a loss of accuracy (max_drop) or a budget of size, multiply-accumulates or time");
     if (st == INTACT_OK)
         st = search(&s, err);
-    if (st != INTACT_OK && s.best_path)
+    if (st == INTACT_E_CANCELLED && s.best_path && strcmp(out->path, s.best_path) == 0)
+        it_log(c, INTACT_LOG_INFO, "the best until then is %s", s.best_path);
+    else if (st != INTACT_OK && s.best_path && strcmp(out->path, s.best_path) == 0) /* this search's, no older one's */
         unlink(s.best_path);
     it_search_close(&s);
     if (st != INTACT_OK)

@@ -48,7 +48,7 @@ static void shape_text(char *buf, size_t cap, uint32_t rank, const int64_t *dims
 /* ---- float networks ---- */
 
 /* Multiply-accumulates of one sample: output elements times the weights that make one of them. */
-static uint64_t node_macs(const it_node *n)
+uint64_t it_api_node_macs(const it_node *n)
 {
     int w = n->op->quant.weight_in;
     if (n->out_len < 1 || !n->out[0] || n->out[0]->t.rank < 1)
@@ -127,7 +127,7 @@ static intact_status float_info(intact_ctx *c, const intact_model *m, intact_inf
         put(l->op, sizeof l->op, op);
         if (n->out_len && n->out[0] && n->out[0]->t.rank >= 0)
             shape_text(l->shape, sizeof l->shape, (uint32_t)n->out[0]->t.rank, n->out[0]->t.dim);
-        l->macs = node_macs(n);
+        l->macs = it_api_node_macs(n);
         l->parameters = node_parameters(n);
         out->macs += l->macs;
         count_op(out, op, n->op->lower != NULL || n->op->absorbed);

@@ -5,9 +5,9 @@
 
 #include "api/api.h"
 
-bool it_meta_string(const intact_program *p, const char *key, char *buf, size_t len)
+bool it_meta_text_string(const char *meta, const char *key, char *buf, size_t len)
 {
-    json_t *root = json_loads(intact_program_meta(p), 0, NULL);
+    json_t *root = meta ? json_loads(meta, 0, NULL) : NULL;
     const char *s = json_string_value(json_object_get(root, key));
     bool ok = s && strlen(s) < len;
     if (ok)
@@ -15,6 +15,8 @@ bool it_meta_string(const intact_program *p, const char *key, char *buf, size_t 
     json_decref(root);
     return ok;
 }
+
+bool it_meta_string(const intact_program *p, const char *key, char *buf, size_t len) { return it_meta_text_string(intact_program_meta(p), key, buf, len); }
 
 intact_status it_model_preprocess(const intact_model *m, const char *text, it_preprocess *out, intact_error *err)
 {

@@ -179,7 +179,8 @@ intact_status intact_new(intact_ctx *c, const intact_new_options *o, intact_new_
         return it_fail(err, INTACT_E_ARG, "new", "no %s was given", o->architecture ? "output path" : "architecture");
     const it_arch *a = it_arch_find(o->architecture);
     if (!a) return unknown(o->architecture, err);
-    it_arch_options ao = {.classes = o->classes, .seed = o->seed};
+    it_arch_options ao = {.classes = o->classes, .seed = o->seed, .progress = c->opt.progress, .user = c->opt.user};
+    IT_TRY(it_api_files_apart(&(it_api_file){"the network", o->output}, 1, NULL, 0, err));
     memcpy(ao.input, o->input, sizeof ao.input);
     it_graph g;
     it_graph_init(&g, c->alloc);

@@ -72,6 +72,8 @@ static intact_status open_input(predict_job *j, intact_ctx *c, const intact_mode
     IT_TRY(it_model_preprocess(m, preprocess, &pre, err));
     uint32_t channels = rank == 4 && dims[1] == 1 ? 1 : 3;
     if (is_npy(input)) {
+        if (preprocess)
+            it_log(c, INTACT_LOG_WARNING, "%s: arrays are taken as they are; the preprocessing that was given is not used", input);
         IT_TRY(it_dataset_open(c->alloc, input, NULL, channels, &j->data, err));
         intact_port p;
         if (m->program && intact_program_input(m->program, 0, &p) == INTACT_OK && p.is_pixels)
@@ -113,6 +115,19 @@ static intact_status write_outputs(const predict_job *j, const char *path, intac
     return INTACT_OK;
 }
 
+/* Every file that write_outputs makes. */
+static intact_status check_outputs(const predict_job *j, const intact_model *m, const char *input, const char *path, intact_error *err)
+{
+    const it_api_file ins[] = {{"the network", m->path}, {"the input", input}};
+    char name[4096];
+    for (uint32_t k = 0; k < j->runner.outs_len; k++) {
+        output_path(name, sizeof name, path, k);
+        const it_api_file out = {"what the network answers", name};
+        IT_TRY(it_api_files_apart(&out, 1, ins, IT_LEN(ins), err));
+    }
+    return INTACT_OK;
+}
+
 static intact_status run_all(predict_job *j, intact_ctx *c, const char *output, uint32_t top, intact_predict_result *out, intact_error *err)
 {
     out->outputs = j->runner.outs_len;
@@ -134,6 +149,8 @@ static intact_status run_all(predict_job *j, intact_ctx *c, const char *output, 
             memcpy(j->all[k].data + at * o->len, o->real, b.len * o->len * sizeof(float));
         }
         out->samples += b.len;
+        if (c->opt.progress && c->opt.progress(c->opt.user, "running", out->samples, j->feed.len))
+            return it_fail(err, INTACT_E_CANCELLED, "run", "stopped on request after %llu of %zu samples", (unsigned long long)out->samples, j->feed.len);
     }
     return output ? write_outputs(j, output, err) : INTACT_OK;
 }
@@ -151,6 +168,8 @@ intact_status intact_predict(intact_ctx *c, const intact_model *m, const char *i
         j.floats = it_alloc_new(c->alloc, j.batch * sizeof(float));
         st = j.pixels && j.floats ? it_runner_open(&j.runner, m, NULL, NULL, NULL, err) : it_fail_nomem(err, input, j.batch * 5);
     }
+    if (st == INTACT_OK && output)
+        st = check_outputs(&j, m, input, output, err);
     if (st == INTACT_OK)
         st = run_all(&j, c, output, top, out, err);
     uint32_t outs = j.runner.outs_len;

@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "ptq/ptq.h"
+#include "report/report.h"
 
 typedef struct it_quantize_hooks { /* each may be NULL */
     void *user;
@@ -13,8 +14,10 @@ typedef struct it_quantize_hooks { /* each may be NULL */
     /* Codes are assigned: called instead of lowering and writing. m: the float network that p works on. */
     intact_status (*visit)(void *user, it_ptq *p, const intact_model *m, intact_error *err);
     /* The program was written to options' output. With *log set (JSON text, from malloc, freed by the caller) it is written once more, to *to,
-    ** with the log in its provenance (member "gate"). */
+    ** with the log in its provenance (member "gate"; an empty text: without). */
     intact_status (*judge)(void *user, const intact_quantize_result *r, char **log, const char **to, intact_error *err);
+    /* A report that options name is filled: what else is known goes into it. */
+    void (*enrich)(void *user, it_report *r);
 } it_quantize_hooks;
 
 INTACT_MUST_USE intact_status it_quantize(intact_ctx *c, const char *model_path, const intact_quantize_options *o, const it_quantize_hooks *hooks, intact_quantize_result *out,

@@ -339,6 +339,8 @@ static intact_status fill(filling *f, intact_error *err)
     IT_TRY(fill_done(f, err));
     IT_TRY(fill_notes(f, err));
     IT_TRY(fill_eval(f, err));
+    if (j->hooks && j->hooks->enrich)
+        j->hooks->enrich(j->hooks->user, &f->r);
     return it_report_advise(&f->r, &f->arena, err);
 }
 

@@ -3,7 +3,7 @@
 #ifndef IT_API_REPORT_H
 #define IT_API_REPORT_H
 
-#include "api/api.h"
+#include "api/quantize.h"
 #include "op/lower.h"
 #include "ptq/ptq.h"
 
@@ -26,6 +26,7 @@ typedef struct it_report_job {
     const it_ptq *ptq;
     const it_feed *feed;               /* calibration samples; len 0: there were none */
     const it_lower *lower;             /* its notes */
+    const it_quantize_hooks *hooks;    /* NULL: none */
 } it_report_job;
 
 /* Measures, evaluates where options name data, and writes the files that options name. The program is written already. */

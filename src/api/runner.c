@@ -137,6 +137,8 @@ static intact_status open_integer(it_runner *r, intact_error *err)
     IT_TRY(intact_program_input(r->m->program, 0, &r->in));
     r->wants_pixels = r->in.is_pixels;
     r->wants_floats = !r->in.is_pixels;
+    char rounding[16];
+    r->half_even = it_meta_string(r->m->program, "input_rounding", rounding, sizeof rounding) && strcmp(rounding, "half even") == 0;
     r->codes_bytes = r->in.bytes;
     r->codes = it_alloc_new(a, r->codes_bytes);
     IT_TRY(outs_new(r, info.outputs_len, err));
@@ -166,6 +168,8 @@ static intact_status open_float(it_runner *r, const char *tap, intact_error *err
     r->tap = tap ? it_graph_find(g, tap) : NULL;
     if (r->tap && r->tap == g->outputs.items[0])
         r->tap = NULL;
+    for (size_t i = 0; i < g->nodes.len; i++)
+        r->dynamic = r->dynamic || g->nodes.items[i]->op == &it_op_dynamic_quantize_linear;
     it_exec_options eo = {.hook = r->record || r->tap ? float_hook : NULL, .hook_user = r};
     return it_exec_new(g, &eo, &r->exec, err);
 }
@@ -230,7 +234,7 @@ static intact_status run_float(it_runner *r, const it_feed *f, const float *floa
 {
     const it_value *x = r->m->g.inputs.items[0];
     bool fixed = x->declared_rank > 0 && x->declared[0] > 0; /* exported with a batch: that many at a time */
-    uint32_t step = fixed ? 1 : r->record ? 1 : IT_FEED_BATCH;
+    uint32_t step = fixed || r->record || r->dynamic ? 1 : IT_FEED_BATCH;
     for (uint32_t at = 0; at < len; at += step) {
         it_tensor in = x->t;
         in.dim[0] = len - at < step ? len - at : step;
@@ -244,15 +248,13 @@ static intact_status run_float(it_runner *r, const it_feed *f, const float *floa
     return INTACT_OK;
 }
 
-/* Real values in ONNX order to the program's codes in its own order; ties toward +infinity as everywhere. */
+/* Real values in ONNX order to the program's codes in its own order. */
 static void quantize_input(const it_runner *r, const it_feed *f, const float *x)
 {
     size_t c_len = f->rank >= 2 ? f->dim[0] : 1, area = f->elements / c_len;
-    int32_t lo = r->in.type == INTACT_U8 ? 0 : -32767, hi = r->in.type == INTACT_U8 ? 255 : 32767;
     for (size_t c = 0; c < c_len; c++)
         for (size_t i = 0; i < area; i++) {
-            double v = floor((double)x[c * area + i] / r->in.scale + 0.5) + r->in.zero_point;
-            int32_t q = v > hi ? hi : v < lo ? lo : (int32_t)v;
+            int32_t q = it_border_code(x[c * area + i], r->in.scale, r->in.zero_point, r->in.type, r->half_even);
             if (r->in.type == INTACT_U8)
                 r->codes[i * c_len + c] = (uint8_t)q;
             else
@@ -302,17 +304,44 @@ intact_status it_runner_run(it_runner *r, const it_feed *f, const uint8_t *pixel
     return r->exec ? run_float(r, f, floats, len, err) : run_integer(r, f, pixels, floats, len, err);
 }
 
+/* Best first: larger, then the lower index; what is no number comes last. */
+static bool goes_before(const float *x, uint32_t a, uint32_t b)
+{
+    bool na = isnan(x[a]), nb = isnan(x[b]);
+    if (na != nb)
+        return nb;
+    return na || x[a] == x[b] ? a < b : x[a] > x[b];
+}
+
+/* index[0..len) is a heap with the worst at its root, but for what stands at i. */
+static void sink(const float *x, uint32_t *index, uint32_t len, uint32_t i)
+{
+    for (uint32_t child; (child = 2 * i + 1) < len; i = child) {
+        if (child + 1 < len && goes_before(x, index[child], index[child + 1]))
+            child++;
+        if (goes_before(x, index[child], index[i]))
+            return;
+        uint32_t t = index[i];
+        index[i] = index[child];
+        index[child] = t;
+    }
+}
+
 void it_top_k(const float *x, size_t n, uint32_t k, uint32_t *index)
 {
-    for (uint32_t have = 0; have < k; have++) {
-        size_t best = n;
-        for (size_t i = 0; i < n; i++) {
-            bool taken = false;
-            for (uint32_t j = 0; j < have && !taken; j++)
-                taken = index[j] == i;
-            if (!taken && (best == n || x[i] > x[best]))
-                best = i;
+    for (uint32_t i = 0; i < k; i++)
+        index[i] = i;
+    for (uint32_t i = k / 2; i-- > 0;)
+        sink(x, index, k, i);
+    for (size_t i = k; k && i < n; i++)
+        if (goes_before(x, (uint32_t)i, index[0])) {
+            index[0] = (uint32_t)i;
+            sink(x, index, k, 0);
         }
-        index[have] = (uint32_t)best;
+    for (uint32_t len = k; len > 1; len--) { /* the worst goes to the end */
+        uint32_t t = index[0];
+        index[0] = index[len - 1];
+        index[len - 1] = t;
+        sink(x, index, len - 1, 0);
     }
 }

@@ -20,9 +20,10 @@ typedef struct it_trial {
     it_trial_rule *rules; size_t rules_len; /* in the search's arena */
 } it_trial;
 
-#define IT_SEARCH_ROOM 1024 /* bytes of a budget that are kept free for what the program's provenance says of the search */
 #define IT_SEARCH_BITS 4
 extern const int it_search_bits[IT_SEARCH_BITS]; /* that weights may get, most first */
+
+typedef enum it_budget { IT_BUDGET_NONE, IT_BUDGET_SIZE, IT_BUDGET_MACS, IT_BUDGET_LATENCY } it_budget;
 
 typedef struct it_search {
     intact_ctx *c;
@@ -38,39 +39,84 @@ typedef struct it_search {
     char key[65];            /* hash of network, data and settings */
     json_t *steps;           /* finished trials, in order; beside out->steps */
     json_t *sense;           /* it_search_sense's answer */
+    json_t *latency;         /* it_search_table's answer */
     it_trial *trials;        /* [out->steps_len]: what was tried */
     size_t trials_cap;
     const it_trial *now;     /* the trial that runs, for the hooks */
+    it_budget budget;
+    double limit;            /* of budget: bytes, weighted multiply-accumulates, milliseconds */
     double started;
 } it_search;
 
 INTACT_MUST_USE intact_status it_search_open(it_search *s, intact_ctx *c, const char *model_path, const intact_search_options *o, intact_search_result *out, intact_error *err);
 void it_search_close(it_search *s);
+const intact_data_options *it_search_data(const it_search *s); /* what trials are judged on */
+const char *it_search_ending(const it_search *s);              /* of what is written: ".itm", ".onnx" */
+json_t *it_search_real(double v);                              /* null when it is not finite */
+double it_search_number(const json_t *j, const char *key, double otherwise);
+void it_search_name(it_trial *t, const char *name, const char *change);
+
+/* ---- goals (search_goal.c) ---- */
+
+INTACT_MUST_USE intact_status it_search_goal_open(it_search *s, intact_error *err);
+const char *it_search_budget_name(const it_search *s); /* "budget_bytes": a member of the log */
+double it_search_cost(const it_search *s, const intact_search_step *t); /* in what the budget counts */
+bool it_search_fits(const it_search *s, const intact_search_step *t);
+bool it_search_holds(const it_search *s, const intact_search_step *t);  /* every goal */
+bool it_search_better(const it_search *s, const intact_search_step *a, const intact_search_step *b);
+/* The program's milliseconds on one thread, and (layers not NULL) of its layers: name to nanoseconds. */
+INTACT_MUST_USE intact_status it_search_latency(it_search *s, const char *program, double *ms, json_t **layers, intact_error *err);
+/* Measures every layer at every choice of bits, once: s->latency. */
+INTACT_MUST_USE intact_status it_search_table(it_search *s, const it_trial *from, intact_error *err);
+
+/* ---- the state (search_state.c) ---- */
+
 /* Takes up folder/state.jsonl. */
 INTACT_MUST_USE intact_status it_search_resume(it_search *s, const char *state, intact_error *err);
+json_t *it_search_recall(const it_search *s, const char *kind, const it_trial *t); /* borrowed; NULL: not measured */
+INTACT_MUST_USE intact_status it_search_remember(it_search *s, const char *kind, const it_trial *t, json_t *result, intact_error *err);
+
+/* ---- trials (search_trial.c) ---- */
 
 /* Quantizes with t, measures, appends to out->steps and s->steps. A recipe that does not fit the network is a failed step, no failure. */
 INTACT_MUST_USE intact_status it_search_try(it_search *s, const it_trial *t, intact_error *err);
 /* Signal to noise and agreement on calibration samples alone: no step. */
 INTACT_MUST_USE intact_status it_search_probe(it_search *s, const it_trial *t, double *agreement, double *sqnr_db, intact_error *err);
-/* Measures sensitivity with t (methods that change weights left out) once; s->sense holds the rows. */
-INTACT_MUST_USE intact_status it_search_sense(it_search *s, const it_trial *t, intact_error *err);
-
 /* The whole recipe that options and t make, as text; the caller frees it with free(). */
 INTACT_MUST_USE intact_status it_search_recipe(it_search *s, const it_trial *t, char **out, intact_error *err);
+/* The options of a trial, and the hook that makes s->now of their recipe (user: the search). */
+intact_quantize_options it_search_plain(const it_search *s);
+intact_status it_search_edit(void *user, it_recipe *r, intact_error *err);
+
+/* Measures sensitivity with t (methods that change weights left out) once; s->sense holds the rows (search_sense.c). */
+INTACT_MUST_USE intact_status it_search_sense(it_search *s, const it_trial *t, intact_error *err);
+
+/* ---- what to try (candidates.c) ---- */
 
 /* The first of the steps that lost least: what later ones build on. Without labels, the best ratio without AdaRound. */
 size_t it_search_base(const it_search *s);
 /* The best calibrator by probes: fills method (it_trial's). */
 INTACT_MUST_USE intact_status it_search_calibrator(it_search *s, const it_trial *from, char method[32], intact_error *err);
-/* from with the share (0..1) of values that cost most at 16 bits; how many in *len. */
+/* from with the share (0..1) of weights and values that cost most at more bits, or in float where options say so; how many in *len. */
 INTACT_MUST_USE intact_status it_search_partial(it_search *s, const it_trial *from, double share, it_trial *out, size_t *len, intact_error *err);
-/* from with bits by layer so that the weights take at most bytes. */
-INTACT_MUST_USE intact_status it_search_mixed(it_search *s, const it_trial *from, uint64_t bytes, it_trial *out, intact_error *err);
-/* Bytes of all weights at 8 bits, and at the fewest. */
-void it_search_weights(const it_search *s, uint64_t *most, uint64_t *least);
+/* from with bits by layer so that the weights take at most limit of what budget counts (nanoseconds of latency). */
+INTACT_MUST_USE intact_status it_search_mixed(it_search *s, const it_trial *from, it_budget budget, uint64_t limit, it_trial *out, intact_error *err);
+/* from with these bits in every layer. */
+INTACT_MUST_USE intact_status it_search_flat(it_search *s, const it_trial *from, int bits, it_trial *out, intact_error *err);
+/* What all layers count at 8 bits, and at the fewest. */
+void it_search_span(const it_search *s, it_budget budget, uint64_t *most, uint64_t *least);
+
+/* ---- the ladder (gate.c) ---- */
 
 /* The ladder up to the first step that holds every goal, then fewer bits if asked for. */
 INTACT_MUST_USE intact_status it_search_ladder(it_search *s, bool stop, intact_error *err);
+
+/* ---- what was found (search_report.c) ---- */
+
+/* Steps that no other beats in both size and accuracy (agreement without labels), smallest first. */
+json_t *it_search_pareto(const it_search *s);
+/* Quantizes with the best trial once more for the report of it; paths may be NULL, output (what was written) too. */
+INTACT_MUST_USE intact_status it_search_report(it_search *s, const char *page, const char *json, const char *output, intact_error *err);
+INTACT_MUST_USE intact_status it_search_write_json(const char *path, json_t *j, intact_error *err); /* takes j */
 
 #endif

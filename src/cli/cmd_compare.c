@@ -21,7 +21,7 @@ typedef struct compare_options {
 static const cli_option compare_table[] = {
     CLI_OPTION(compare_options, data, "data", 'd', "DATA", TEXT, "file", "samples, labelled or not; the same kinds as quantize --calib"),
     CLI_OPTION(compare_options, labels, "labels", 0, "FILE.npy", TEXT, "file", "labels of an .npy data set"),
-    CLI_OPTION(compare_options, preprocess, "preprocess", 'p', "P", TEXT, "preprocess", "see intact quantize; what an .itm stores serves both networks"),
+    CLI_OPTION(compare_options, preprocess, "preprocess", 'p', "P", TEXT, "preprocess", "see intact quantize; without it, what an .itm stores, also for the other network where that stores none"),
     CLI_OPTION(compare_options, label_offset, "label-offset", 0, "K", S32, NULL, "added to every label"),
     CLI_OPTION(compare_options, limit, "limit", 0, "N", U64, NULL, "the first N samples only"),
     CLI_OPTION(compare_options, layer_samples, "layer-samples", 0, "N", U64, NULL, "samples for the ratios per layer; the default is 16"),
@@ -135,9 +135,12 @@ static int compare_run(const cli_run *r, const void *options)
     if (intact_model_open(r->ctx, r->args[0], o->cpu, &a, &err) != INTACT_OK)
         return cli_fail(&err);
     int rc = EXIT_DONE;
-    if (intact_model_open(r->ctx, r->args[1], o->cpu, &b, &err) != INTACT_OK ||
-        intact_compare(r->ctx, a, b, &d, o->no_layers ? 0 : o->layer_samples ? o->layer_samples : LAYER_SAMPLES, &c, &err) != INTACT_OK ||
-        (o->bisect && intact_bisect(r->ctx, a, b, &c, o->below != 0 ? o->below : NAN, &at, &err) != INTACT_OK)) {
+    if (intact_model_open(r->ctx, r->args[1], o->cpu, &b, &err) != INTACT_OK) {
+        rc = cli_fail(&err);
+    } else if ((rc = cli_check_cpu(r, a, b)) != EXIT_DONE) {
+        /* said already */
+    } else if (intact_compare(r->ctx, a, b, &d, o->no_layers ? 0 : o->layer_samples ? o->layer_samples : LAYER_SAMPLES, &c, &err) != INTACT_OK ||
+               (o->bisect && intact_bisect(r->ctx, a, b, &c, o->below != 0 ? o->below : NAN, &at, &err) != INTACT_OK)) {
         rc = cli_fail(&err);
     } else if (o->common.json) {
         rc = print_json(&c, o->bisect ? &at : NULL);

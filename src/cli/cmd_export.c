@@ -59,7 +59,8 @@ static int export_run(const cli_run *r, const void *options)
 const cli_command cli_command_export = {
     .name = "export", .summary = "write an integer program as an ONNX network", .args = "PROGRAM.itm", .args_min = 1, .args_max = 1,
     .details = "Writes an integer program as a quantized ONNX network that other runtimes load and fuse: the same weights, scales and "
-               "zero points. Its answers are those of the program but for single codes where the other runtime rounds a multiplier or a tie differently.\n"
+               "zero points. From the same codes every layer gives the program's codes but for single ones, where the other runtime rounds a multiplier or a tie "
+               "differently. From one layer to the next such steps add up, most where many values lie on ties: intact compare says how far the two are apart on your data.\n"
                "On x86 processors without VNNI, ONNX Runtime's kernels for uint8 times int8 may saturate; its session option "
                "session.x64quantprecision=1 avoids that.",
     .examples = "  intact export net.itm -o net.quant.onnx\n  intact export net.itm -o net.quant.onnx --format qop --input pixels\n",

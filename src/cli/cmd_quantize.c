@@ -8,7 +8,7 @@
 typedef struct quantize_options {
     cli_common common;
     const char *output, *calib, *preprocess, *method, *acts, *weights, *keep8, *recipe, *range_file, *set, *methods, *report, *report_json, *eval;
-    const char *labels, *max_drop, *prefer, *budget, *log;
+    const char *labels, *max_drop, *prefer, *budget, *fallback, *log;
     uint32_t samples, weight_bits, act_bits;
     uint64_t seed, limit, eval_limit;
     int32_t label_offset;
@@ -16,7 +16,8 @@ typedef struct quantize_options {
 } quantize_options;
 
 static const cli_option quantize_table[] = {
-    CLI_OPTION(quantize_options, output, "output", 'o', "OUT.itm", TEXT, "file", "where the integer program goes; an old file stays whole until the new one is complete"),
+    CLI_OPTION(quantize_options, output, "output", 'o', "OUT.itm", TEXT, "file", "where the integer program goes; an old file stays whole until the new one is complete. "
+               "A name that ends in .onnx: a quantized ONNX network (QuantizeLinear and DequantizeLinear) instead"),
     CLI_OPTION(quantize_options, calib, "calib", 'c', "DATA", TEXT, "file",
                "calibration data: a folder with one sub-folder per class, a folder with labels.txt, a CIFAR-10 binary file, an IDX images file (.gz too), or an .npy of inputs"),
     CLI_OPTION(quantize_options, preprocess, "preprocess", 'p', "P", TEXT, "preprocess",
@@ -29,7 +30,7 @@ static const cli_option quantize_table[] = {
     CLI_OPTION(quantize_options, acts, "activations", 0, "KIND", TEXT, NULL, "affine (the default) or symmetric"),
     CLI_OPTION(quantize_options, weights, "weights", 0, "KIND", TEXT, NULL, "per-channel (the default) or per-tensor; always symmetric"),
     CLI_OPTION(quantize_options, weight_bits, "weight-bits", 0, "B", U32, NULL, "2 to 8; the default is 8"),
-    CLI_OPTION(quantize_options, act_bits, "act-bits", 0, "B", U32, NULL, "2 to 8; the default is 8"),
+    CLI_OPTION(quantize_options, act_bits, "act-bits", 0, "B", U32, NULL, "2 to 8, or 16; the default is 8"),
     CLI_OPTION(quantize_options, keep8, "keep8", 0, "LIST", TEXT, NULL, "with fewer bits: layers that stay at 8, by name, or first, last, none; the default is first,last"),
     CLI_OPTION(quantize_options, recipe, "recipe", 'r', "FILE.json", TEXT, "file", "do what this recipe says (docs/RECIPE.md); further options go before it"),
     CLI_OPTION(quantize_options, range_file, "range-file", 0, "FILE.json", TEXT, "file", "take the ranges of the values that this file names from it"),
@@ -45,8 +46,12 @@ static const cli_option quantize_table[] = {
     CLI_OPTION(quantize_options, max_drop, "max-drop", 0, "POINTS", TEXT, NULL,
                "try recipes, cheapest first, until top-1 is within this many points of the float network's; when none is, the best lies beside as OUT.best.itm and the exit code is 1"),
     CLI_OPTION(quantize_options, prefer, "prefer", 0, "WHAT", TEXT, NULL, "with --max-drop: size takes the fewest bits that hold it"),
-    CLI_OPTION(quantize_options, budget, "budget", 0, "size=N", TEXT, NULL, "bits by layer so that the program has at most N bytes; k, M or G may follow (2M, 1.5MB)"),
-    CLI_OPTION(quantize_options, log, "log", 0, "FILE.json", TEXT, "file", "write the steps of --max-drop or --budget there"),
+    CLI_OPTION(quantize_options, budget, "budget", 0, "WHAT=N", TEXT, NULL,
+               "weight bits by layer so that the program keeps to size=N bytes (k, M, G by 1024: 2M, 1.5MB), macs=N multiply-accumulates a sample (k, M, G by 1000), each weighted by "
+               "weight bits x activation bits / 64, or latency=N milliseconds a sample (ms may follow) on one thread of this machine, which each layer is timed on"),
+    CLI_OPTION(quantize_options, fallback, "fallback", 0, "WHAT", TEXT, NULL,
+               "with --max-drop: float leaves sensitive layers in float where no integer recipe holds; only ONNX can hold that (-o OUT.onnx)"),
+    CLI_OPTION(quantize_options, log, "log", 0, "FILE.json", TEXT, "file", "write the steps of --max-drop or --budget there, and the recipe of the best"),
     CLI_OPTION(quantize_options, ranges, "ranges", 0, NULL, FLAG, NULL, "print the range chosen for every value"),
 };
 
@@ -60,8 +65,8 @@ static int print_json(const quantize_options *o, const intact_quantize_result *q
     }
     for (uint32_t i = 0; i < q->notes_len; i++)
         json_array_append_new(notes, cli_string(q->notes[i]));
-    return cli_json(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "output", cli_string(o->output), "samples", (json_int_t)q->samples, "skipped", (json_int_t)q->skipped, "given", (json_int_t)q->given, "file_bytes",
-                              (json_int_t)q->file_bytes, "peak_bytes", (json_int_t)q->peak_bytes, "seconds", q->seconds, "ranges", ranges, "notes", notes));
+    return cli_json(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "output", cli_string(o->output), "samples", (json_int_t)q->samples, "skipped", (json_int_t)q->skipped, "given", (json_int_t)q->given, "file_bytes",
+                              (json_int_t)q->file_bytes, "peak_bytes", (json_int_t)q->peak_bytes, "weighted_macs", (json_int_t)q->weighted_macs, "seconds", q->seconds, "ranges", ranges, "notes", notes));
 }
 
 static void print_ranges(const intact_quantize_result *q)
@@ -91,7 +96,10 @@ static void print_text(const quantize_options *o, const intact_quantize_result *
     char a[32], b[32];
     if (o->ranges)
         print_ranges(q);
-    printf("%s: %s, %s of activations at the peak; ", o->output, cli_bytes((double)q->file_bytes, a), cli_bytes((double)q->peak_bytes, b));
+    if (q->peak_bytes)
+        printf("%s: %s, %s of activations at the peak; ", o->output, cli_bytes((double)q->file_bytes, a), cli_bytes((double)q->peak_bytes, b));
+    else
+        printf("%s: %s, a quantized ONNX network; ", o->output, cli_bytes((double)q->file_bytes, a));
     if (q->given && !q->samples)
         printf("%llu scales of the network kept", (unsigned long long)q->given);
     else
@@ -134,28 +142,39 @@ static bool lists_read(quantize_lists *l, const quantize_options *o)
     return true;
 }
 
-/* "size=2MB" to bytes; 0 when it is no such thing. */
-static uint64_t budget_bytes(const char *text)
+/* "2MB" with units of 1024, "300M" with units of 1000; 0 when it is no such thing. */
+static uint64_t amount(const char *text, double unit, char behind)
 {
     static const char units[] = "kMG";
     char *end;
-    if (strncmp(text, "size=", 5) != 0 || text[5] < '0' || text[5] > '9')
+    if (*text < '0' || *text > '9')
         return 0;
-    double v = strtod(text + 5, &end);
-    const char *unit = *end ? strchr(units, *end == 'K' ? 'k' : *end) : NULL;
-    for (const char *u = units; unit && u <= unit; u++)
-        v *= 1024;
-    end += unit != NULL;
-    end += *end == 'B';
+    double v = strtod(text, &end);
+    const char *letter = *end ? strchr(units, *end == 'K' ? 'k' : *end) : NULL;
+    for (const char *u = units; letter && u <= letter; u++)
+        v *= unit;
+    end += letter != NULL;
+    end += behind && *end == behind;
     return *end || !(v >= 1 && v < 1e15) ? 0 : (uint64_t)v;
+}
+
+static bool read_budget(const char *text, intact_search_options *s)
+{
+    char *end;
+    if (strncmp(text, "size=", 5) == 0)
+        return (s->budget_bytes = amount(text + 5, 1024, 'B')) != 0;
+    if (strncmp(text, "macs=", 5) == 0)
+        return (s->budget_macs = amount(text + 5, 1000, 0)) != 0;
+    if (strncmp(text, "latency=", 8) != 0 || text[8] < '0' || text[8] > '9')
+        return false;
+    s->budget_ms = strtod(text + 8, &end);
+    return (*end == 0 || strcmp(end, "ms") == 0) && s->budget_ms > 0 && s->budget_ms < 1e9;
 }
 
 /* EXIT_DONE with s filled, or EXIT_USAGE after having said why. */
 static int read_goal(const quantize_options *o, intact_search_options *s)
 {
     char *end = NULL;
-    if (o->report || o->report_json)
-        return cli_fail_usage("--report is of one quantization; with --max-drop or --budget --log FILE.json has the steps, and intact tune makes a report of them");
     if (o->max_drop) {
         s->max_drop = strtod(o->max_drop, &end);
         if (end == o->max_drop || *end || !(s->max_drop >= 0 && s->max_drop <= 100))
@@ -168,11 +187,46 @@ static int read_goal(const quantize_options *o, intact_search_options *s)
     if (o->prefer && !o->max_drop)
         return cli_fail_usage("--prefer size needs --max-drop POINTS: the fewest bits that hold it");
     s->prefer_size = o->prefer != NULL;
-    if (o->budget && !(s->budget_bytes = budget_bytes(o->budget)))
-        return cli_fail_usage("--budget was given '%s'; size=BYTES is needed, as in size=2MB", o->budget);
+    if (o->budget && !read_budget(o->budget, s))
+        return cli_fail_usage("--budget was given '%s'; size=BYTES, macs=NUMBER or latency=MILLISECONDS is needed, as in size=2MB, macs=150M, latency=3.5ms", o->budget);
+    if (o->fallback && strcmp(o->fallback, "float") != 0)
+        return cli_fail_usage("--fallback was given '%s'; float is what can be fallen back to", o->fallback);
+    if (o->fallback && !o->max_drop)
+        return cli_fail_usage("--fallback float needs --max-drop POINTS: the layers stay in float that keep it from holding");
+    s->fallback_float = o->fallback != NULL;
     if (!o->max_drop && !o->budget)
-        return cli_fail_usage("--log needs --max-drop POINTS or --budget size=BYTES");
+        return cli_fail_usage("--log needs --max-drop POINTS or --budget WHAT=N");
     return o->calib ? EXIT_DONE : cli_fail_usage("trying recipes needs --calib DATA");
+}
+
+/* Options that would change nothing are no mistake to pass over. EXIT_DONE or EXIT_USAGE. */
+static int check_use(const cli_run *r, const quantize_options *o)
+{
+    static const char *const of_eval[] = {"labels", "label-offset", "eval-limit"}, *const counts[] = {"samples", "weight-bits", "act-bits"};
+    for (size_t i = 0; i < sizeof of_eval / sizeof *of_eval; i++)
+        if (!o->eval && cli_given(r, of_eval[i]))
+            return cli_fail_usage("--%s is of --eval DATA, which was not given", of_eval[i]);
+    if (cli_given(r, counts[0]) && !o->samples)
+        return cli_fail_usage("--samples was given 0; a number of samples from 1 on is needed");
+    if ((cli_given(r, counts[1]) && !o->weight_bits) || (cli_given(r, counts[2]) && !o->act_bits))
+        return cli_fail_usage("--%s was given 0; bits from 2 to 8 are needed", o->weight_bits || !cli_given(r, counts[1]) ? counts[2] : counts[1]);
+    if (o->keep8 && !o->recipe && !o->set && (!o->weight_bits || o->weight_bits == 8) && (!o->act_bits || o->act_bits >= 8))
+        return cli_fail_usage("--keep8 names layers that stay at 8 bits where others have fewer; here all have 8: --weight-bits or --act-bits is needed too");
+    return EXIT_DONE;
+}
+
+static void tell_missed(const cli_run *r, const intact_search_options *s, const intact_search_result *res)
+{
+    const intact_search_step *best = &res->steps[res->best];
+    bool loses = s->max_drop >= 0 && best->top1 >= 0 && best->drop > s->max_drop;
+    double has = s->budget_bytes ? (double)best->file_bytes : s->budget_macs ? (double)best->weighted_macs : best->ms;
+    double limit = s->budget_bytes ? (double)s->budget_bytes : s->budget_macs ? (double)s->budget_macs : s->budget_ms;
+    const char *unit = s->budget_bytes ? "bytes" : s->budget_macs ? "multiply-accumulates" : "ms";
+    if (limit > 0 && has > limit)
+        fprintf(stderr, "intact: %s: the budget is not kept: the best step, %s, has %.10g %s of %.10g%s; %s is its program\n", r->args[0], best->name, has, unit, limit,
+                loses ? ", and loses more than may be lost" : "", res->path);
+    else
+        fprintf(stderr, "intact: %s: the gate is not met: the best step, %s, loses %.2f points; %s is its program\n", r->args[0], best->name, best->drop, res->path);
 }
 
 static int search_run(const cli_run *r, const quantize_options *o, const intact_quantize_options *q)
@@ -191,7 +245,7 @@ static int search_run(const cli_run *r, const quantize_options *o, const intact_
         return cli_fail(&err);
     rc = cli_steps_print(&o->common, &res);
     if (rc == EXIT_DONE && !res.holds) {
-        fprintf(stderr, "intact: %s: the gate is not met: the best step, %s, loses %.2f points; %s is its program\n", r->args[0], res.steps[res.best].name, res.steps[res.best].drop, res.path);
+        tell_missed(r, &s, &res);
         rc = EXIT_GATE;
     }
     intact_search_result_release(r->ctx, &res);
@@ -204,8 +258,11 @@ static int quantize_run(const cli_run *r, const void *options)
     intact_quantize_options q;
     intact_quantize_options_default(&q);
     if (!o->output)
-        return cli_fail_usage("intact quantize needs -o OUT.itm");
-    bool searches = o->max_drop || o->prefer || o->budget || o->log;
+        return cli_fail_usage("intact quantize needs -o OUT.itm (or OUT.onnx)");
+    int use = check_use(r, o);
+    if (use != EXIT_DONE)
+        return use;
+    bool searches = o->max_drop || o->prefer || o->budget || o->fallback || o->log;
     if (o->eval && !o->report && !o->report_json && !searches)
         return cli_fail_usage("--eval DATA is for a goal or a report: --max-drop POINTS, --report FILE.html or --report-json FILE.json is needed too");
     q.symmetric_activations = choice(o->acts, "affine", "symmetric");
@@ -220,6 +277,7 @@ static int quantize_run(const cli_run *r, const void *options)
     q.calib.limit = o->limit;
     q.samples = o->samples;
     q.seed = o->seed;
+    q.given = (cli_given(r, "seed") ? INTACT_GIVEN_SEED : 0) | (o->acts ? INTACT_GIVEN_ACTIVATIONS : 0) | (o->weights ? INTACT_GIVEN_WEIGHTS : 0);
     q.method = o->method;
     q.weight_bits = o->weight_bits;
     q.act_bits = o->act_bits;
@@ -234,12 +292,10 @@ static int quantize_run(const cli_run *r, const void *options)
     q.set_len = lists.set_len;
     q.methods = lists.methods;
     q.methods_len = lists.methods_len;
-    if (searches && (o->report || o->report_json))
-        return cli_fail_usage("a report is of one quantization, a search makes many: quantize again with --recipe, the recipe that the search stored (intact info --json, meta.recipe)");
-    if (searches)
-        return search_run(r, o, &q);
     q.report = o->report;
     q.report_json = o->report_json;
+    if (searches)
+        return search_run(r, o, &q);
     q.eval = (intact_data_options){.path = o->eval, .labels = o->labels, .preprocess = o->preprocess, .label_offset = o->label_offset, .limit = o->eval_limit};
     intact_error err;
     intact_quantize_result res;
@@ -261,6 +317,6 @@ const cli_command cli_command_quantize = {
                "By default weights have 8 bits, symmetric, one scale per output channel; activations 8 bits, affine; the network's answer 16 bits.",
     .examples = "  intact quantize net.onnx -o net.itm --calib photos/ --preprocess imagenet\n"
                 "  intact quantize net.onnx -o net.itm --calib train-images-idx3-ubyte.gz --method percentile:99.99 --samples 1000\n"
-                "  intact quantize net.onnx -o net.itm --calib photos/ --preprocess imagenet --eval val/ --max-drop 0.5\n",
+                "  intact quantize net.onnx -o net.itm --calib train/ --preprocess imagenet --eval val/ --max-drop 0.5\n",
     .options_bytes = sizeof(quantize_options), .options = quantize_table, .options_len = sizeof quantize_table / sizeof *quantize_table, .run = quantize_run,
 };

@@ -24,12 +24,18 @@ static int run_run(const cli_run *r, const void *options)
     const run_options *o = options;
     if (!o->input)
         return cli_fail_usage("intact run needs --input FILE");
+    if (cli_given(r, "top") && o->top == 0)
+        return cli_fail_usage("--top was given 0; a number of answers from 1 on is needed");
     intact_error err;
     intact_model *m;
     intact_predict_result p;
     if (intact_model_open(r->ctx, r->args[0], o->cpu, &m, &err) != INTACT_OK)
         return cli_fail(&err);
-    int rc = EXIT_DONE;
+    int rc = cli_check_cpu(r, m, NULL);
+    if (rc != EXIT_DONE) {
+        intact_model_free(m);
+        return rc;
+    }
     if (intact_predict(r->ctx, m, o->input, o->preprocess, o->output, o->top ? o->top : 5, &p, &err) != INTACT_OK) {
         rc = cli_fail(&err);
     } else if (o->common.json) {

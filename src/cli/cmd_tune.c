@@ -36,8 +36,12 @@ static int tune_run(const cli_run *r, const void *options)
         return cli_fail_usage("intact tune needs -o FOLDER");
     if (!o->calib)
         return cli_fail_usage("intact tune needs --calib DATA");
-    if (o->max_drop < 0)
-        return cli_fail_usage("--max-drop was given %g; points from 0 on are needed", o->max_drop);
+    if (o->max_drop < 0 || o->max_drop > 100)
+        return cli_fail_usage("--max-drop was given '%g'; points from 0 to 100 are needed", o->max_drop);
+    if (cli_given(r, "max-drop") && !o->eval)
+        return cli_fail_usage("--max-drop needs --eval DATA, labelled");
+    if ((cli_given(r, "samples") && !o->samples) || (cli_given(r, "sense-samples") && !o->sense))
+        return cli_fail_usage("--%s was given 0; a number of samples from 1 on is needed", o->samples || !cli_given(r, "samples") ? "sense-samples" : "samples");
     intact_search_options s;
     intact_search_options_default(&s);
     s.quantize.calib.path = o->calib;
@@ -52,7 +56,8 @@ static int tune_run(const cli_run *r, const void *options)
     s.eval.label_offset = o->label_offset;
     s.eval.limit = o->eval_limit;
     s.sense_samples = o->sense;
-    s.max_drop = o->max_drop > 0 ? o->max_drop : -1;
+    s.quantize.given = cli_given(r, "seed") ? INTACT_GIVEN_SEED : 0;
+    s.max_drop = cli_given(r, "max-drop") ? o->max_drop : -1;
     intact_error err;
     intact_search_result res;
     if (intact_tune(r->ctx, r->args[0], o->output, &s, &res, &err) != INTACT_OK)

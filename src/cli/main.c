@@ -48,14 +48,24 @@ static int run_command(const cli_command *cmd, const cli_common *common, const c
     if (intact_ctx_new(&co, &ctx, &err) != INTACT_OK)
         return cli_fail(&err);
     cli_interrupt_install();
-    int rc = cmd->run(&(cli_run){ctx, common, args, args_len}, common);
+    int rc = cmd->run(&(cli_run){ctx, common, args, args_len, cmd}, common);
     cli_progress_clear(&progress);
     intact_ctx_free(ctx);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "intact: standard output: cannot be written\n");
-        return rc ? rc : EXIT_FILE;
-    }
-    return rc;
+    return cli_finish_output(rc);
+}
+
+static int help(int argc, char **argv)
+{
+    const cli_command *about = argc > 2 ? find(argv[2]) : NULL;
+    if (argc > 2 && !about)
+        return unknown_command(argv[2]);
+    if (argc > 3)
+        return cli_fail_usage("help is of one command; intact does not know what to do with '%s'", argv[3]);
+    if (about)
+        cli_help(about, stdout);
+    else
+        cli_usage(stdout);
+    return cli_finish_output(EXIT_DONE);
 }
 
 int main(int argc, char **argv)
@@ -64,19 +74,13 @@ int main(int argc, char **argv)
         cli_usage(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        const cli_command *about = argc > 2 ? find(argv[2]) : NULL;
-        if (argc > 2 && !about)
-            return unknown_command(argv[2]);
-        if (about)
-            cli_help(about, stdout);
-        else
-            cli_usage(stdout);
-        return EXIT_DONE;
-    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+        return help(argc, argv);
     if (strcmp(argv[1], "--version") == 0) {
+        if (argc > 2)
+            return cli_fail_usage("--version stands alone; intact does not know what to do with '%s'", argv[2]);
         printf("intact %s\n", INTACT_VERSION_STRING);
-        return EXIT_DONE;
+        return cli_finish_output(EXIT_DONE);
     }
     const cli_command *cmd = find(argv[1]);
     if (!cmd)
@@ -84,10 +88,12 @@ int main(int argc, char **argv)
     void *options = calloc(1, cmd->options_bytes);
     const char **args = calloc((size_t)argc, sizeof *args);
     int args_len = 0, rc = options && args ? cli_parse(cmd, argc - 2, argv + 2, options, args, &args_len) : EXIT_FILE;
-    if (rc == EXIT_DONE && ((const cli_common *)options)->help)
+    if (rc == EXIT_DONE && ((const cli_common *)options)->help) {
         cli_help(cmd, stdout);
-    else if (rc == EXIT_DONE)
+        rc = cli_finish_output(rc);
+    } else if (rc == EXIT_DONE) {
         rc = run_command(cmd, options, args, args_len);
+    }
     free(args);
     free(options);
     return rc;

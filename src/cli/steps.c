@@ -10,17 +10,17 @@ static json_t *steps_json(const intact_search_result *s)
     json_t *steps = json_array();
     for (uint32_t i = 0; i < s->steps_len; i++) {
         const intact_search_step *t = &s->steps[i];
-        json_array_append_new(steps, json_pack("{s:o, s:o, s:o, s:f, s:f, s:o, s:I, s:f, s:b, s:b}", "step", cli_string(t->name), "change", cli_string(t->change), "top1",
+        json_array_append_new(steps, json_pack("{s:o, s:o, s:o, s:f, s:f, s:o, s:I, s:I, s:o, s:f, s:b, s:b}", "step", cli_string(t->name), "change", cli_string(t->change), "top1",
                                                t->top1 >= 0 ? json_real(t->top1) : json_null(), "drop", t->drop, "agreement", t->agreement, "sqnr_db", cli_real(t->sqnr_db), "file_bytes",
-                                               (json_int_t)t->file_bytes, "seconds", t->seconds, "holds", t->holds, "failed", t->failed));
+                                               (json_int_t)t->file_bytes, "weighted_macs", (json_int_t)t->weighted_macs, "ms", t->ms > 0 ? json_real(t->ms) : json_null(), "seconds", t->seconds, "holds", t->holds, "failed", t->failed));
     }
     return steps;
 }
 
 static void print_table(const intact_search_result *s)
 {
-    static const char *const heads[] = {"step", ">top-1 %", ">drop", ">agree %", ">SQNR dB", ">KiB", ">s", "", "recipe change"};
-    enum { COLUMNS = 9 };
+    static const char *const heads[] = {"step", ">top-1 %", ">drop", ">agree %", ">SQNR dB", ">KiB", ">MMAC", ">ms", ">s", "", "recipe change"};
+    enum { COLUMNS = 11 };
     const char **cells = calloc((size_t)s->steps_len * COLUMNS + 1, sizeof *cells);
     for (uint32_t i = 0; cells && i < s->steps_len; i++) {
         const intact_search_step *t = &s->steps[i];
@@ -32,14 +32,16 @@ static void print_table(const intact_search_result *s)
         row[3] = t->failed ? cli_text("-") : cli_text("%.2f", 100 * t->agreement);
         row[4] = t->failed ? cli_text("-") : cli_text("%.1f", t->sqnr_db);
         row[5] = t->failed ? cli_text("-") : cli_text("%.1f", (double)t->file_bytes / 1024);
-        row[6] = cli_text("%.1f", t->seconds);
-        row[7] = t->failed ? "failed" : i == s->best ? s->holds ? "holds, best" : "best" : t->holds ? "holds" : "";
-        row[8] = t->change;
+        row[6] = t->failed ? cli_text("-") : cli_text("%.1f", (double)t->weighted_macs / 1e6);
+        row[7] = t->ms > 0 ? cli_text("%.3f", t->ms) : cli_text("-");
+        row[8] = cli_text("%.1f", t->seconds);
+        row[9] = t->failed ? "failed" : i == s->best ? s->holds ? "holds, best" : "best" : t->holds ? "holds" : "";
+        row[10] = t->change;
     }
     if (cells)
         cli_print_table(heads, COLUMNS, cells, s->steps_len);
     for (uint32_t i = 0; cells && i < s->steps_len; i++)
-        for (int k = 1; k < 7; k++)
+        for (int k = 1; k < 9; k++)
             free((void *)(uintptr_t)cells[(size_t)i * COLUMNS + (size_t)k]);
     free(cells);
 }

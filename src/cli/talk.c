@@ -133,6 +133,21 @@ int cli_fail(const intact_error *err)
     return exit_code(err->code);
 }
 
+int cli_check_cpu(const cli_run *r, const intact_model *a, const intact_model *b)
+{
+    if (!cli_given(r, "cpu") || intact_model_get_kind(a) == INTACT_MODEL_INTEGER || (b && intact_model_get_kind(b) == INTACT_MODEL_INTEGER))
+        return EXIT_DONE;
+    return cli_fail_usage("--cpu is of integer programs; %s is a float network", r->args[0]);
+}
+
+int cli_finish_output(int rc)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return rc;
+    fprintf(stderr, "intact: standard output: cannot be written\n");
+    return rc ? rc : EXIT_FILE;
+}
+
 int cli_fail_usage(const char *fmt, ...)
 {
     va_list ap;

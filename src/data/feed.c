@@ -93,8 +93,9 @@ static intact_status check_size(const it_feed *f, const it_image *im, const char
 {
     if (im->c == f->dim[0] && im->h == f->dim[1] && im->w == f->dim[2])
         return INTACT_OK;
-    return it_fail(err, INTACT_E_SHAPE, where, "the image is %ux%u after preprocessing, the network takes %ux%u; add crop=%u (and resize=...) to --preprocess", im->w,
-                   im->h, f->dim[2], f->dim[1], f->dim[1]);
+    return it_fail(err, INTACT_E_SHAPE, where, "the image is %ux%u after preprocessing, the network takes %ux%u; --preprocess must say what the network was trained with: imagenet, tf or caffe, "
+                   "with resize= and crop= behind for other sizes (imagenet,resize=%u,crop=%ux%u), or all of it", im->w, im->h, f->dim[2], f->dim[1],
+                   (f->dim[1] < f->dim[2] ? f->dim[1] : f->dim[2]) * 8 / 7, f->dim[1], f->dim[2]);
 }
 
 static intact_status read_one(const it_feed *f, size_t sample, uint8_t *pixels, float *floats, intact_error *err)

@@ -113,7 +113,8 @@ static void summary(it_out *o, const it_report *r)
         snprintf(text, sizeof text, "%.2f×", (double)r->network_bytes / (double)r->file_bytes);
         card(o, text, "smaller than the float file");
     }
-    card(o, it_report_bytes((double)r->peak_bytes, a), "activations at the peak");
+    if (r->peak_bytes)
+        card(o, it_report_bytes((double)r->peak_bytes, a), "activations at the peak");
     it_out_add(o, "</ul></section>\n");
 }
 
@@ -296,7 +297,10 @@ static void sensitivity(it_out *o, const it_report *r)
     if (!r->sensitivity_len)
         return;
     section(o, "sensitivity", "Sensitivity");
-    table_begin(o, "The answer’s signal to noise when this layer alone is quantized", "Layer|>Weights dB|>Values dB|>Both dB|>Accuracy lost|Cause|Recipe");
+    it_out_add(o, "<p><span class=\"key a\"></span>values <span class=\"key b\"></span>weights</p><div class=\"scroll\" tabindex=\"0\">");
+    it_plot_sensitivity(o, r);
+    it_out_add(o, "</div>\n");
+    table_begin(o, "The answer’s signal to noise when this layer alone is quantized; accuracy lost with both", "Layer|>Weights dB|>Values dB|>Both dB|>Accuracy lost|Cause|Recipe");
     for (size_t i = 0; i < r->sensitivity_len; i++) {
         const it_report_sensitivity *s = &r->sensitivity[i];
         it_out_add(o, "<tr>");
@@ -318,17 +322,19 @@ static void steps(it_out *o, const it_report *r)
 {
     if (!r->steps_len)
         return;
+    char a[32];
     section(o, "steps", "Steps tried");
-    table_begin(o, "In this order, until one held the bound", "Step|Change|>Accuracy|>Same answer|>dB|>Seconds|Holds");
+    table_begin(o, "In this order, cheapest first", "Step|Change|>Size|>Accuracy|>Same answer|>dB|>Seconds|Holds");
     for (size_t i = 0; i < r->steps_len; i++) {
         const it_report_step *s = &r->steps[i];
         it_out_add(o, "<tr>");
         cell_text(o, s->what);
         cell_text(o, s->change);
+        it_out_printf(o, "<td class=\"n\">%s</td>", s->failed ? "\u2013" : it_report_bytes(s->bytes, a));
         cell_percent(o, s->accuracy);
         cell_percent(o, s->agreement);
         cell_db(o, s->db);
-        it_out_printf(o, "<td class=\"n\">%.1f</td><td>%s</td></tr>\n", s->seconds, s->holds ? "yes" : "no");
+        it_out_printf(o, "<td class=\"n\">%.1f</td><td>%s</td></tr>\n", s->seconds, s->failed ? "failed" : s->holds ? "yes" : "no");
     }
     table_end(o);
     it_out_add(o, "</section>\n");
@@ -340,10 +346,12 @@ static void points(it_out *o, const it_report *r)
         return;
     char a[32];
     section(o, "pareto", "Size against accuracy");
-    it_out_add(o, "<div class=\"scroll\" tabindex=\"0\">");
-    it_plot_points(o, r);
-    it_out_add(o, "</div>");
-    table_begin(o, "The points of the curve", "Point|>Size|>Accuracy|Chosen");
+    if (r->points_len > 1) { /* a point is no curve */
+        it_out_add(o, "<div class=\"scroll\" tabindex=\"0\">");
+        it_plot_points(o, r);
+        it_out_add(o, "</div>");
+    }
+    table_begin(o, "Steps that no other beats in both", "Point|>Size|>Accuracy|Chosen");
     for (size_t i = 0; i < r->points_len; i++) {
         it_out_add(o, "<tr>");
         cell_text(o, r->points[i].label);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* json.c: a report as JSON, the same facts as the page; docs/REPORT.md says what each member is. */
+#include <math.h>
+
 #include "report/out.h"
 
 static void text(it_out *o, const char *key, const char *s)
@@ -125,11 +127,13 @@ static void step(it_out *o, const void *item)
     const it_report_step *s = item;
     text(o, "what", s->what);
     text(o, "change", s->change);
+    real(o, "bytes", s->failed ? NAN : s->bytes);
     real(o, "accuracy", s->accuracy);
     real(o, "agreement", s->agreement);
     real(o, "db", s->db);
     real(o, "seconds", s->seconds);
     flag(o, "holds", s->holds);
+    flag(o, "failed", s->failed);
 }
 
 static void point(it_out *o, const void *item)

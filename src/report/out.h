@@ -29,6 +29,7 @@ const char *it_report_percent(double fraction, char buf[32]);
 /* SVG, one element each. */
 void it_plot_hist(it_out *o, const it_report_hist *h, const char *title, const char *colour);
 void it_plot_layers(it_out *o, const it_report *r);
+void it_plot_sensitivity(it_out *o, const it_report *r);
 void it_plot_points(it_out *o, const it_report *r);
 
 #endif

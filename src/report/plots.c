@@ -81,49 +81,70 @@ static void grid_db(it_out *o, const frame *f)
                       f->x0 - 6, at_y(f, v) + 4, v);
 }
 
-static void mark(it_out *o, const frame *f, const it_report_layer *l, size_t i, bool weights)
+/* One number of one thing: a row of the plot's two. */
+typedef struct series { double (*at)(const it_report *r, size_t i); const char *(*name)(const it_report *r, size_t i); const char *what; bool square; } series;
+
+static void mark(it_out *o, const frame *f, const it_report *r, const series *s, size_t i)
 {
-    double v = weights ? l->weight_db : l->db, x = at_x(f, (double)i + 1), y = at_y(f, v);
+    double v = s->at(r, i), x = at_x(f, (double)i + 1), y = at_y(f, v);
     char buf[32];
-    if (weights)
+    if (!isfinite(v))
+        return;
+    if (s->square)
         it_out_printf(o, "<rect class=\"b\" x=\"%.1f\" y=\"%.1f\" width=\"6\" height=\"6\"><title>", x - 3, y - 3);
     else
         it_out_printf(o, "<circle class=\"a\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\"><title>", x, y);
     it_out_printf(o, "%zu: ", i + 1);
-    it_out_html(o, l->name);
-    it_out_printf(o, ", %s %s dB</title></%s>", weights ? "weights" : "value", it_report_db(v, buf), weights ? "rect" : "circle");
+    it_out_html(o, s->name(r, i));
+    it_out_printf(o, ", %s %s dB</title></%s>", s->what, it_report_db(v, buf), s->square ? "rect" : "circle");
 }
 
-void it_plot_layers(it_out *o, const it_report *r)
+/* The line is of the second series. */
+static void plot_db(it_out *o, const it_report *r, size_t len, const series two[2], const char *title)
 {
-    frame f = {.x0 = 40, .x1 = SNR_W - 8, .y0 = 10, .y1 = SNR_H - 34, .left = 1, .right = (double)r->layers_len, .low = 20, .high = 40};
-    for (size_t i = 0; i < r->layers_len; i++) {
-        widen(&f, r->layers[i].db);
-        widen(&f, r->layers[i].weight_bits ? r->layers[i].weight_db : NAN);
-    }
-    it_out_printf(
-        o,
-        "<svg class=\"wide\" viewBox=\"0 0 %.0f %.0f\" role=\"img\"><title>Signal to noise of every layer's value and weights, in order of execution</title>",
-        SNR_W, SNR_H);
+    frame f = {.x0 = 40, .x1 = SNR_W - 8, .y0 = 10, .y1 = SNR_H - 34, .left = 1, .right = (double)len, .low = 20, .high = 40};
+    for (size_t i = 0; i < len; i++)
+        for (int k = 0; k < 2; k++)
+            widen(&f, two[k].at(r, i));
+    it_out_printf(o, "<svg class=\"wide\" viewBox=\"0 0 %.0f %.0f\" role=\"img\"><title>%s</title>", SNR_W, SNR_H, title);
     grid_db(o, &f);
     bool pen = false;
     it_out_add(o, "<path class=\"line\" d=\"");
-    for (size_t i = 0; i < r->layers_len; i++)
-        if (isfinite(r->layers[i].db)) {
-            it_out_printf(o, "%c%.1f %.1f", pen ? 'L' : 'M', at_x(&f, (double)i + 1), at_y(&f, r->layers[i].db));
+    for (size_t i = 0; i < len; i++)
+        if (isfinite(two[1].at(r, i))) {
+            it_out_printf(o, "%c%.1f %.1f", pen ? 'L' : 'M', at_x(&f, (double)i + 1), at_y(&f, two[1].at(r, i)));
             pen = true;
         }
     it_out_add(o, pen ? "\"/>" : "M0 0\"/>");
-    for (size_t i = 0; i < r->layers_len; i++) {
-        if (r->layers[i].weight_bits && isfinite(r->layers[i].weight_db))
-            mark(o, &f, &r->layers[i], i, true);
-        if (isfinite(r->layers[i].db))
-            mark(o, &f, &r->layers[i], i, false);
-    }
-    size_t every = r->layers_len / 24 + 1;
-    for (size_t i = 0; i < r->layers_len; i += every)
+    for (size_t i = 0; i < len; i++)
+        for (int k = 0; k < 2; k++)
+            mark(o, &f, r, &two[k], i);
+    size_t every = len / 24 + 1;
+    for (size_t i = 0; i < len; i += every)
         it_out_printf(o, "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%zu</text>", at_x(&f, (double)i + 1), SNR_H - 18, i + 1);
     it_out_printf(o, "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"middle\">layer, in order of execution; dB upward</text></svg>", SNR_W / 2, SNR_H - 3);
+}
+
+static const char *layer_name(const it_report *r, size_t i) { return r->layers[i].name; }
+static double layer_weights(const it_report *r, size_t i) { return r->layers[i].weight_bits ? r->layers[i].weight_db : NAN; }
+static double layer_value(const it_report *r, size_t i) { return r->layers[i].db; }
+
+void it_plot_layers(it_out *o, const it_report *r)
+{
+    static const series two[2] = {{layer_weights, layer_name, "weights", true}, {layer_value, layer_name, "value", false}};
+    plot_db(o, r, r->layers_len, two, "Signal to noise of every layer's value and weights, in order of execution");
+}
+
+/* ---- sensitivity ---- */
+
+static const char *sense_name(const it_report *r, size_t i) { return r->sensitivity[i].layer; }
+static double sense_weights(const it_report *r, size_t i) { return r->sensitivity[i].weights_db; }
+static double sense_value(const it_report *r, size_t i) { return r->sensitivity[i].acts_db; }
+
+void it_plot_sensitivity(it_out *o, const it_report *r)
+{
+    static const series two[2] = {{sense_weights, sense_name, "weights alone", true}, {sense_value, sense_name, "value alone", false}};
+    plot_db(o, r, r->sensitivity_len, two, "Signal to noise of the answer when one layer alone is quantized, in order of execution");
 }
 
 /* ---- size against accuracy ---- */

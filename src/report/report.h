@@ -42,7 +42,7 @@ typedef struct it_report_eval {
 
 /* What becomes of the answer when this layer alone is quantized. */
 typedef struct it_report_sensitivity { const char *layer, *cause, *line; double weights_db, acts_db, both_db, drop; } it_report_sensitivity;
-typedef struct it_report_step { const char *what, *change; double accuracy, agreement, db, seconds; bool holds; } it_report_step;
+typedef struct it_report_step { const char *what, *change; double bytes, accuracy, agreement, db, seconds; bool holds, failed; } it_report_step; /* failed: change says why */
 typedef struct it_report_point { const char *label; double bytes, accuracy; bool chosen; } it_report_point;
 typedef struct it_report_note { const char *layer, *text; } it_report_note;
 /* What to try next: why, and the line of a recipe that does it ("" where a sentence is all). */

@@ -16,7 +16,9 @@ float=$("$intact" eval "$model" --data $images --json | field top1)
 integer=$("$intact" eval "$tmp/a.itm" --data $images --json | field top1)
 check "$float >= 0.93"
 check "$integer >= $float - 0.002"
-for cpu in scalar avx2 avxvnni avx512vnni avx512vbmi; do
+levels=$("$intact" completion | sed -n "s/^ *bench:--cpu) .*compgen -W 'auto \([a-z0-9 ]*\)'.*/\1/p")
+case $levels in scalar\ *) ;; *) fail "completion lists no CPU levels: '$levels'" ;; esac
+for cpu in $levels; do
     [ $cpu = scalar ] || "$intact" info "$tmp/a.itm" --cpu $cpu > /dev/null 2>&1 || continue
     top=$("$intact" eval "$tmp/a.itm" --data $images --limit 2000 --cpu $cpu --json --threads 2 | field top1)
     [ -n "${first:=$top}" ] && [ "$top" = "$first" ] || fail "level $cpu gives $top, others $first"
@@ -34,7 +36,7 @@ for i in range(5):
 P
 for i in 0 1 2 3 4; do
     "$intact" run "$tmp/a.itm" --input "$tmp/$i.png" --output "$tmp/$i.npy" --quiet --cpu scalar > /dev/null || fail "run $i"
-    for cpu in avx2 avxvnni avx512vnni avx512vbmi; do
+    for cpu in ${levels#scalar }; do
         "$intact" info "$tmp/a.itm" --cpu $cpu > /dev/null 2>&1 || continue
         "$intact" run "$tmp/a.itm" --input "$tmp/$i.png" --output "$tmp/$i.$cpu.npy" --quiet --cpu $cpu > /dev/null || fail "run $i $cpu"
         cmp "$tmp/$i.npy" "$tmp/$i.$cpu.npy" || fail "image $i differs at $cpu"

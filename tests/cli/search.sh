@@ -35,7 +35,7 @@ cmp q1.itm q2.itm && cmp q1.itm q3.itm || fail "the program depends on the numbe
 python3 - <<'P' || fail "log"
 import json
 l = json.load(open("log1.json"))
-assert l["holds"] and l["program"] == "q1.itm" and [s["step"] for s in l["steps"]] == ["max"] and l["float_top1"] == 1.0
+assert l["holds"] and l["program"] == "q1.itm" and [s["step"] for s in l["steps"]] in (["max"], ["max", "calibrator"]) and l["float_top1"] == 1.0
 P
 "$intact" info q1.itm --json | python3 -c 'import json,sys; g=json.load(sys.stdin)["provenance"]["gate"]; sys.exit(0 if g["steps"][0]["holds"] else 1)' || fail "the program's provenance lacks the steps"
 [ ! -e q1.best.itm ] && [ ! -e q1.try.itm ] || fail "temporaries are left"
@@ -46,6 +46,17 @@ expect 0 'mixed' "$intact" quantize r8.onnx -o p.itm $goal --max-drop 100 --pref
 expect 0 'holds, best' "$intact" quantize r8.onnx -o b.itm --calib c.npy --budget size=50k --quiet
 [ "$(stat -c %s b.itm)" -le 51200 ] || fail "the budget is not kept"
 expect 2 'the smallest program .* has [0-9]+' "$intact" quantize r8.onnx -o s.itm --calib c.npy --budget size=10k --quiet
+[ ! -e s.itm ] && [ ! -e s.best.itm ] || fail "something lies there though the budget cannot be kept"
+
+# under a number of multiply-accumulates, and under a time on one thread
+macs() { python3 -c 'import json,sys; s=json.load(open(sys.argv[1]))["steps"]; print(s[0]["weighted_macs"], s[-1]["weighted_macs"])' "$1"; }
+expect 0 'holds, best' "$intact" quantize r8.onnx -o m.itm --calib c.npy --budget macs=8M --log m.json --quiet
+read -r all few <<< "$(macs m.json)"
+[ "$all" -gt 12000000 ] && [ "$few" -le 8000000 ] && [ "$few" -gt 4000000 ] || fail "weighted multiply-accumulates: $all, then $few"
+expect 2 'the fewest that fewer bits make of it are [0-9]+' "$intact" quantize r8.onnx -o s.itm --calib c.npy --budget macs=1M --quiet
+expect 0 'holds, best' "$intact" quantize r8.onnx -o m.itm --calib c.npy --budget latency=10000ms --log m.json --quiet
+python3 -c 'import json; s=json.load(open("m.json"))["steps"]; assert len(s) == 1 and 0 < s[0]["ms"] < 10000' || fail "latency"
+expect 2 'takes [0-9.]+ ms on one thread' "$intact" quantize r8.onnx -o s.itm --calib c.npy --budget latency=0.0001 --quiet
 [ ! -e s.itm ] && [ ! -e s.best.itm ] || fail "something lies there though the budget cannot be kept"
 
 # two bits everywhere: the gate may hold or not, and what is left on disk says which
@@ -64,7 +75,13 @@ esac
 expect 2 'needs --eval' "$intact" quantize r8.onnx -o x.itm --calib c.npy --max-drop 1
 expect 2 "'-1'" "$intact" quantize r8.onnx -o x.itm --calib c.npy --eval e.npy --max-drop -1
 expect 2 'needs --max-drop' "$intact" quantize r8.onnx -o x.itm --calib c.npy --prefer size
-expect 2 'size=2MB' "$intact" quantize r8.onnx -o x.itm --calib c.npy --budget macs=3
+for b in bytes=3 size=0 size=2X macs= macs=3.5x latency=0 latency=3s; do
+    expect 2 'size=2MB, macs=150M, latency=3.5ms' "$intact" quantize r8.onnx -o x.itm --calib c.npy --budget $b
+done
+expect 2 'needs --max-drop' "$intact" quantize r8.onnx -o x.onnx --calib c.npy --fallback float
+expect 2 "'int8'" "$intact" quantize r8.onnx -o x.onnx --calib c.npy --eval e.npy --max-drop 1 --fallback int8
+expect 2 'only a quantized ONNX network can hold layers in float: -o OUT.onnx' "$intact" quantize r8.onnx -o x.itm $goal --max-drop 1 --fallback float --quiet
+expect 2 'a byte a weight all the same' "$intact" quantize r8.onnx -o x.onnx --calib c.npy --budget size=1M --quiet
 expect 2 'calib' "$intact" quantize r8.onnx -o x.itm --budget size=1M
 expect 4 'no labels|has no label' "$intact" quantize r8.onnx -o x.itm --calib c.npy --eval e.npy --max-drop 1 --quiet
 [ ! -e x.itm ] && [ ! -e x.best.itm ] && [ ! -e x.try.itm ] || fail "files are left after a failure"
@@ -85,6 +102,20 @@ lines=$(wc -l < t2/state.jsonl)
 expect 0 'best' "$intact" tune r8.onnx $few -o t2
 [ "$(wc -l < t2/state.jsonl)" = "$lines" ] || fail "finished measurements were made again"
 expect 0 'calibrated' "$intact" quantize r8.onnx -o r.itm --calib c.npy --recipe t1/recipe.json --quiet
+# interrupted as a user does it: the exit code says so, nothing half-written is left, and the same command goes on
+"$intact" tune r8.onnx $few -o t3 > /dev/null 2> t3.err &
+pid=$!
+for _ in $(seq 200); do [ -s t3/state.jsonl ] && break; sleep 0.05; done
+kill -INT $pid
+wait $pid
+rc=$?
+[ $rc -eq 130 ] || [ -e t3/report.json ] || fail "an interrupted tune exits with 130, not $rc: $(cat t3.err)"
+[ $rc -eq 0 ] || [ ! -e t3/report.json ] || fail "an interrupted tune left a report"
+[ ! -e t3/try.itm ] || fail "an interrupted tune left a program"
+lines=$(wc -l < t3/state.jsonl)
+expect 0 'best' "$intact" tune r8.onnx $few -o t3
+cmp t1/report.json t3/report.json || fail "the report after an interrupt differs"
+[ "$(wc -l < t3/state.jsonl)" = "$(wc -l < t1/state.jsonl)" ] && [ "$lines" -gt 0 ] || fail "measurements were made again after the interrupt"
 python3 - <<'P' || fail "report"
 import json
 r = json.load(open("t1/report.json"))

@@ -6,7 +6,7 @@ make_data
 quantize() { "$intact" quantize "$tmp/n.onnx" --calib "$tmp/calib.npy" --quiet "$@"; }
 
 expect 2 'report' "$intact" quantize "$tmp/n.onnx" -o "$tmp/n.itm" --calib "$tmp/calib.npy" --eval "$tmp/eval.npy"
-expect 2 'one quantization' "$intact" quantize "$tmp/n.onnx" -o "$tmp/n.itm" --calib "$tmp/calib.npy" --eval "$tmp/eval.npy" --max-drop 1 --report "$tmp/no.html"
+expect 4 'has no labels' "$intact" quantize "$tmp/n.onnx" -o "$tmp/n.itm" --calib "$tmp/calib.npy" --eval "$tmp/eval.npy" --max-drop 1 --report "$tmp/no.html" --quiet
 expect 4 'nowhere' quantize -o "$tmp/n.itm" --report /nowhere/at/all.html
 expect 4 'missing.npy' quantize -o "$tmp/n.itm" --report "$tmp/no.html" --eval "$tmp/missing.npy"
 [ -e "$tmp/no.html" ] && fail "a failed command left a report"

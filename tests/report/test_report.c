@@ -113,7 +113,7 @@ static void test_sections(void **state)
     assert_null(strstr(text, "id=\"pareto\""));
     free(text);
     it_report_sensitivity s[] = {{"a", "range", "{}", 30, 40, 29, 0.001}, {"b", NULL, NULL, NAN, INFINITY, 12, NAN}};
-    it_report_step t[] = {{"max", "", 0.9, 0.99, 30, 1.5, false}, {"mse", "activations.method", 0.91, 0.995, 33, 2, true}};
+    it_report_step t[] = {{"max", "", 3e5, 0.9, 0.99, 30, 1.5, false, false}, {"mse", "activations.method", 3e5, 0.91, 0.995, 33, 2, true, false}};
     it_report_point p[] = {{"8 bits", 1e6, 0.91, true}, {"4 bits", 6e5, 0.88, false}};
     f->r.sensitivity = s, f->r.steps = t, f->r.points = p;
     f->r.sensitivity_len = f->r.steps_len = f->r.points_len = 2;
