@@ -9,7 +9,10 @@ static intact_status transpose_parse(it_parse *p)
 {
     transpose_args *a = p->n->args;
 
-    return it_attr_ints(p, "perm", &a->perm, &a->len);
+    IT_TRY(it_attr_ints(p, "perm", &a->perm, &a->len));
+    if (it_attr_has(p, "perm") && a->len == 0)
+        return it_node_fail(p->n, p->err, INTACT_E_FORMAT, "perm has 0 entries; it needs one for every axis, or to be left out");
+    return INTACT_OK;
 }
 
 /* Checked in infer: perm names every axis of x once. */

@@ -312,7 +312,7 @@ intact_status it_patches_make(it_ptq *p, const it_node *n, size_t rows, size_t s
     IT_TRY(allocate(out, n, err));
     const it_value *b = it_ptq_bias(n);
     j.w = it_ptq_weight(n)->t.data;
-    j.bias = b && b->is_const && b->t.type == IT_F32 && it_tensor_len(&b->t) == out->lin.groups * out->lin.out_c ? b->t.data : NULL;
+    out->bias = j.bias = b && b->is_const && b->t.type == IT_F32 && it_tensor_len(&b->t) == out->lin.groups * out->lin.out_c ? b->t.data : NULL;
     const uint32_t units = (uint32_t)((j.samples + IT_FEED_BATCH - 1) / IT_FEED_BATCH);
     const size_t means = (size_t)(out->lin.groups * out->k);
     const size_t bytes = units * (2 * means * sizeof(double) + sizeof(uint32_t)) + out->rows * sizeof(uint32_t) + threads * sizeof(patch_worker);

@@ -12,6 +12,7 @@ typedef struct it_patches {
     size_t rows;    /* positions, drawn evenly over samples and space by the recipe's seed */
     float *x;       /* [groups][rows][k]: simulated quantized network; padding is 0 */
     float *y;       /* [groups][rows][out_c]: float network, bias included, before the layer's clamp */
+    const float *bias; /* [groups * out_c]: in y; NULL: none of its own for each channel */
     float *x_mean, *x_float_mean; /* [groups][k]: over all positions of all samples, of the simulated and the float network */
     const intact_alloc *alloc;
     size_t bytes;

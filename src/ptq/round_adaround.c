@@ -206,9 +206,8 @@ static intact_status adaround(it_ptq *p, const it_node *n, it_quant *q, int8_t *
     if (!n->op->quant.linear || !n->op->quant.linear(n, &n->in[0]->t, &l))
         return it_rounding_nearest.round(p, n, q, codes, err);
     IT_TRY(it_patches_make(p, n, ROWS, 0, &t, err));
-    const it_value *bias = it_ptq_bias(n);
     ada_job j = { .p = p, .n = n, .q = q, .t = &t, .w = it_ptq_weight(n)->t.data, .codes = codes,
-                  .bias = bias && bias->is_const && bias->t.type == IT_F32 ? bias->t.data : NULL, .blocks = (uint32_t)((t.lin.out_c + BLOCK - 1) / BLOCK) };
+                  .bias = t.bias, .blocks = (uint32_t)((t.lin.out_c + BLOCK - 1) / BLOCK) };
     char what[80];
     snprintf(what, sizeof what, "rounding %.60s", n->name);
     const uint32_t units = (uint32_t)t.lin.groups * j.blocks;

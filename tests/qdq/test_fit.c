@@ -30,6 +30,13 @@ static int others(const it_fit *f, const it_mult *m, int32_t most)
 
 static float uniform(it_rng *r, double lo, double hi) { return (float)(lo + (hi - lo) * (double)(it_rng_next(r) >> 40) / 0x1p24); }
 
+/* 2^-least-range .. 2^-least; in statements, because arguments are evaluated in any order. */
+static float draw_scale(it_rng *r, uint64_t range, int least)
+{
+    int down = (int)it_rng_below(r, range) + least;
+    return ldexpf(uniform(r, 0.5, 1), -down);
+}
+
 static void test_layers(void **state)
 {
     (void)state;
@@ -40,7 +47,7 @@ static void test_layers(void **state)
     it_rng_seed(&r, 500);
     for (int i = 0; i < CHANNELS; i++) {
         int32_t zero = (int32_t)it_rng_below(&r, 256);
-        it_fit f = { .scale = ldexpf(uniform(&r, 0.5, 1), -(int)it_rng_below(&r, 8) - 6), .first = -zero, .last = 255 - zero };
+        it_fit f = { .scale = draw_scale(&r, 8, 6), .first = -zero, .last = 255 - zero };
         it_mult m, k;
         f.sum_lo = (int64_t)(f.first / (double)f.scale * 1.5) - 10;
         f.sum_hi = (int64_t)(f.last / (double)f.scale * 1.5) + 10;
@@ -70,7 +77,7 @@ static void test_weights(void **state)
     int before = 0, after = 0;
     it_rng_seed(&r, 505);
     for (int i = 0; i < 1000; i++) {
-        float s_x = uniform(&r, 0.01, 0.05), s_y = uniform(&r, 0.02, 0.08), s_w = ldexpf(uniform(&r, 0.5, 1), -(int)it_rng_below(&r, 6) - 7), got;
+        float s_x = uniform(&r, 0.01, 0.05), s_y = uniform(&r, 0.02, 0.08), s_w = draw_scale(&r, 6, 7), got;
         int32_t zero = (int32_t)it_rng_below(&r, 256);
         it_fit f = { .sum_lo = -100000, .sum_hi = 100000, .first = -zero, .last = 255 - zero };
         it_mult m;
