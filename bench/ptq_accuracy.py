@@ -46,7 +46,7 @@ ROWS = {  # name: options of intact quantize; a gate where --max-drop stands
     "w4a4-nearest": W4 + ["--act-bits", "4"],
     "w4a4-adaround": W4 + ["--act-bits", "4"] + ADAROUND,
     "w4a4-lloyd": W4 + ["--act-bits", "4", "--set", "activations.levels=lloyd"],
-    "w4a4-lloyd-adaround": W4 + ["--act-bits", "4", "--set", "activations.levels=lloyd"] + ADAROUND,
+    "w4a4-lloyd-adaround": W4 + ["--act-bits", "4", "--set", ADAROUND[1] + ",activations.levels=lloyd"],
 }
 for bits in ("4", "3"):
     for levels in ("even", "lloyd", "entropy"):
