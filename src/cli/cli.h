@@ -13,7 +13,8 @@
 
 enum { EXIT_DONE = 0, EXIT_GATE = 1, EXIT_USAGE = 2, EXIT_UNSUPPORTED = 3, EXIT_FILE = 4 };
 
-typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_U32, CLI_U64, CLI_S32, CLI_REAL, CLI_CPU } cli_type; /* int, const char *, ... in the struct */
+/* int, const char *, const char * (a list with commas, which may be given once only), uint32_t, ... in the struct */
+typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_LIST, CLI_U32, CLI_U64, CLI_S32, CLI_REAL, CLI_CPU } cli_type;
 enum { CLI_CPUS_BYTES = 512 };
 
 typedef struct cli_option {

@@ -42,12 +42,15 @@ bool cli_given(const cli_run *r, const char *name)
     return false;
 }
 
-static void mark_given(const cli_command *cmd, const cli_option *which, void *options)
+/* Whether it was given before. */
+static bool mark_given(const cli_command *cmd, const cli_option *which, void *options)
 {
+    uint64_t *given = &((cli_common *)options)->given, before = *given;
     const cli_option *o;
     for (size_t i = 0; (o = cli_option_at(cmd, i)); i++)
         if (o == which)
-            ((cli_common *)options)->given |= UINT64_C(1) << i;
+            *given |= UINT64_C(1) << i;
+    return *given == before;
 }
 
 static const cli_option *find_long(const cli_command *cmd, const char *name, size_t len)
@@ -98,6 +101,7 @@ static int store(const cli_option *o, const char *value, void *options)
         *(int *)to = 1;
         return EXIT_DONE;
     case CLI_TEXT:
+    case CLI_LIST:
         *(const char **)to = value;
         return EXIT_DONE;
     case CLI_CPU:
@@ -148,7 +152,8 @@ static int parse_option(const cli_command *cmd, int argc, char **argv, int *i, v
             return cli_fail_usage("--%s needs a value (%s)", o->name, o->arg);
         value = argv[++*i];
     }
-    mark_given(cmd, o, options);
+    if (mark_given(cmd, o, options) && o->type == CLI_LIST)
+        return cli_fail_usage("--%s was given twice; once, with commas between (%s), is right", o->name, o->arg);
     return store(o, value, options);
 }
 

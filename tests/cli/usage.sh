@@ -68,5 +68,6 @@ expect 2 'per-channel or per-tensor' "$intact" quantize "$model" -o "$tmp/a.itm"
 expect 2 'nearest.*entropy|did you mean.*entropy' "$intact" quantize "$model" -o "$tmp/a.itm" --calib x --method entrpy
 expect 2 '2 to 8' "$intact" quantize "$model" -o "$tmp/a.itm" --calib x --weight-bits 9
 expect 2 '2 to 8' "$intact" quantize "$model" -o "$tmp/a.itm" --calib x --act-bits 1
+expect 2 'set was given twice.*commas' "$intact" quantize "$model" -o "$tmp/a.itm" --calib x --set weights.bits=4 --set weights.range=mse
 [ -e "$tmp/a.itm" ] && fail "a failed command left a file"
 finish
