@@ -70,7 +70,28 @@ static intact_status make_key(it_search *s, intact_error *err)
     return INTACT_OK;
 }
 
-/* Lines that an interrupt cut off are passed over. */
+/* What a line must say of its result: a line that was damaged is measured again. */
+static bool result_hash(const json_t *result, char hex[65])
+{
+    char *text = result ? json_dumps(result, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    it_sha256 h;
+    if (!text)
+        return false;
+    it_sha256_init(&h);
+    it_sha256_add(&h, text, strlen(text));
+    it_sha256_hex(&h, hex);
+    free(text);
+    return true;
+}
+
+static bool is_whole(const json_t *line)
+{
+    const char *check = json_string_value(json_object_get(line, "check"));
+    char hex[65];
+    return check && result_hash(json_object_get(line, "result"), hex) && strcmp(check, hex) == 0;
+}
+
+/* Lines that an interrupt cut off, or that something changed, are passed over. */
 intact_status it_search_resume(it_search *s, const char *state, intact_error *err)
 {
     IT_TRY(make_key(s, err));
@@ -84,7 +105,7 @@ intact_status it_search_resume(it_search *s, const char *state, intact_error *er
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         json_t *line = json_loadb(at, (size_t)((stop ? stop : end) - at), 0, NULL);
         const char *key = json_string_value(json_object_get(line, "key"));
-        if (stop && key)
+        if (stop && key && is_whole(line))
             json_object_set(s->known, key, json_object_get(line, "result"));
         json_decref(line);
         at = stop ? stop + 1 : end;
@@ -123,12 +144,12 @@ json_t *it_search_recall(const it_search *s, const char *kind, const it_trial *t
 
 intact_status it_search_remember(it_search *s, const char *kind, const it_trial *t, json_t *result, intact_error *err)
 {
-    char key[65];
+    char key[65], check[65];
     if (!s->state)
         return INTACT_OK;
     measurement_key(s, kind, t, key);
     json_object_set(s->known, key, result);
-    json_t *line = json_pack("{s:s, s:s, s:s, s:O}", "key", key, "kind", kind, "step", t->name, "result", result);
+    json_t *line = result_hash(result, check) ? json_pack("{s:s, s:s, s:s, s:s, s:O}", "key", key, "kind", kind, "step", t->name, "check", check, "result", result) : NULL;
     char *text = line ? json_dumps(line, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(line);
     if (!text)
