@@ -164,6 +164,8 @@ typedef struct intact_search_step {
     double seconds;
     int holds;                  /* every goal */
     int failed;                 /* the recipe does not fit this network; change says why */
+    double drop_error;          /* standard error of drop (McNemar), points; 0 without labels */
+    int equal;                  /* drop is less than two standard errors above the least of all steps */
 } intact_search_step;
 
 typedef struct intact_search_result {
@@ -174,6 +176,7 @@ typedef struct intact_search_result {
     int holds;                  /* it holds every goal; otherwise it lies beside, at path */
     char path[1024];            /* of the program that was written */
     double seconds;
+    int bounded;                /* there was a goal: without one every step holds */
 } intact_search_result;
 /* Not meeting the goal is no failure: holds is 0, nothing is at output, and the best that was found is at "<output without .itm>.best.itm" (of an ONNX output, ".best.onnx").
 ** With quantize.report the best step is quantized once more for its report, which then holds sensitivity, steps and the curve too. */

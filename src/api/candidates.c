@@ -12,11 +12,15 @@ const int it_search_bits[IT_SEARCH_BITS] = {8, 4, 3, 2};
 size_t it_search_base(const it_search *s)
 {
     size_t base = 0;
-    for (size_t i = 1; i < s->out->steps_len; i++) {
-        const intact_search_step *t = &s->out->steps[i], *b = &s->out->steps[base];
-        bool labelled = t->top1 >= 0 && b->top1 >= 0;
-        if (!t->failed && (labelled ? t->drop < b->drop : !s->trials[i].adaround && t->sqnr_db > b->sqnr_db))
-            base = i;
+    bool found = false, base_cheap = false;
+    for (size_t i = 0; i < s->out->steps_len; i++) {
+        const intact_search_step *t = &s->out->steps[i];
+        bool cheap = !s->trials[i].adaround && s->trials[i].rules_len == 0;
+        if (t->failed || !it_search_as_good(s, t) || (found && (!cheap || (base_cheap && t->sqnr_db <= s->out->steps[base].sqnr_db))))
+            continue;
+        base = i;
+        found = true;
+        base_cheap = cheap;
     }
     return base;
 }

@@ -233,6 +233,7 @@ static intact_status search(it_search *s, intact_error *err)
     }
     if (s->out->holds)
         unlink(s->best_path);
+    IT_TRY(it_search_tell_equal(s, err));
     IT_TRY(write_log(s, err));
     return it_search_report(s, s->o->quantize.report, s->o->quantize.report_json, s->out->path, err);
 }

@@ -19,6 +19,7 @@ static intact_status keep_layers(it_recipe *r, const char *list, intact_error *e
         it_recipe_rule *rule = it_recipe_add(r, name, false);
         if (!rule)
             return it_fail_nomem(err, "--keep8", sizeof *rule);
+        rule->where = "--keep8";
         IT_TRY(it_recipe_set(r, rule, "weights.bits", "8", err));
         IT_TRY(it_recipe_set(r, rule, "activations.bits", "8", err));
     }

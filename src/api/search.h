@@ -63,7 +63,14 @@ const char *it_search_budget_name(const it_search *s); /* "budget_bytes": a memb
 double it_search_cost(const it_search *s, const intact_search_step *t); /* in what the budget counts */
 bool it_search_fits(const it_search *s, const intact_search_step *t);
 bool it_search_holds(const it_search *s, const intact_search_step *t);  /* every goal */
+/* Loses no more than the step that loses least, but for two standard errors of the difference; without labels every step does. */
+bool it_search_as_good(const it_search *s, const intact_search_step *t);
+/* Of steps that lose as little, within the errors, the one with the better signal to noise. */
 bool it_search_better(const it_search *s, const intact_search_step *a, const intact_search_step *b);
+/* Says in every step, and in s->steps, whether it is as good as the best. */
+INTACT_MUST_USE intact_status it_search_tell_equal(it_search *s, intact_error *err);
+/* "at most 0.5 points of top-1 lost"; NULL: there is no goal. */
+INTACT_MUST_USE intact_status it_search_bound(it_search *s, const char **out, intact_error *err);
 /* The program's milliseconds on one thread, and (layers not NULL) of its layers: name to nanoseconds. */
 INTACT_MUST_USE intact_status it_search_latency(it_search *s, const char *program, double *ms, json_t **layers, intact_error *err);
 /* Measures every layer at every choice of bits, once: s->latency. */
@@ -93,7 +100,8 @@ INTACT_MUST_USE intact_status it_search_sense(it_search *s, const it_trial *t, i
 
 /* ---- what to try (candidates.c) ---- */
 
-/* The first of the steps that lost least: what later ones build on. Without labels, the best ratio without AdaRound. */
+/* What later steps build on: of those that are as good as the best, the one with the best ratio among steps that cost no time, without AdaRound and
+** rules; where none of these is, the first. */
 size_t it_search_base(const it_search *s);
 /* The best calibrator by probes: fills method (it_trial's). */
 INTACT_MUST_USE intact_status it_search_calibrator(it_search *s, const it_trial *from, char method[32], intact_error *err);

@@ -47,6 +47,24 @@ bool it_search_holds(const it_search *s, const intact_search_step *t)
     return !t->failed && (s->o->max_drop < 0 || exact) && it_search_fits(s, t);
 }
 
+/* Conservative: both errors are of differences to the same float network, so that of their difference is smaller. */
+static bool loses_more(const intact_search_step *a, const intact_search_step *b)
+{
+    return a->drop > b->drop && a->drop - b->drop >= 2 * hypot(a->drop_error, b->drop_error);
+}
+
+bool it_search_as_good(const it_search *s, const intact_search_step *t)
+{
+    const intact_search_step *least = t;
+    for (uint32_t i = 0; i < s->out->steps_len; i++) {
+        const intact_search_step *o = &s->out->steps[i];
+        bool less = o->drop < least->drop || (o->drop == least->drop && o->drop_error > least->drop_error);
+        if (less && !o->failed && it_search_fits(s, o) == it_search_fits(s, t))
+            least = o;
+    }
+    return !t->failed && !loses_more(t, least);
+}
+
 bool it_search_better(const it_search *s, const intact_search_step *a, const intact_search_step *b)
 {
     if (a->failed != b->failed)
@@ -59,11 +77,36 @@ bool it_search_better(const it_search *s, const intact_search_step *a, const int
         return it_search_fits(s, a);
     if (s->budget != IT_BUDGET_NONE && !a->holds && !it_search_fits(s, a))
         return it_search_cost(s, a) < it_search_cost(s, b);
-    if (a->holds && s->o->max_drop >= 0) /* within the bound top-1 says less than the outputs themselves */
-        return a->sqnr_db > b->sqnr_db;
-    if (a->drop != b->drop)
-        return a->drop < b->drop;
-    return a->agreement != b->agreement ? a->agreement > b->agreement : a->sqnr_db > b->sqnr_db;
+    bool within = a->holds && s->o->max_drop >= 0; /* then top-1 says less than the outputs themselves */
+    if (!within && it_search_as_good(s, a) != it_search_as_good(s, b))
+        return it_search_as_good(s, a);
+    return a->sqnr_db != b->sqnr_db ? a->sqnr_db > b->sqnr_db : a->agreement > b->agreement;
+}
+
+intact_status it_search_tell_equal(it_search *s, intact_error *err)
+{
+    for (uint32_t i = 0; i < s->out->steps_len; i++) {
+        intact_search_step *t = &s->out->steps[i];
+        t->equal = t->top1 >= 0 && it_search_as_good(s, t);
+        if (json_object_set_new(json_array_get(s->steps, i), "equal", json_boolean(t->equal)) != 0)
+            return it_fail_nomem(err, "search", 0);
+    }
+    return INTACT_OK;
+}
+
+intact_status it_search_bound(it_search *s, const char **out, intact_error *err)
+{
+    static const char *const units[] = {"", "bytes of the program", "multiply-accumulates, weighted by bits", "milliseconds on one thread"};
+    char loss[64] = "", cost[96] = "";
+    *out = NULL;
+    if (s->o->max_drop >= 0)
+        snprintf(loss, sizeof loss, "at most %g points of top-1 lost", s->o->max_drop);
+    if (s->budget != IT_BUDGET_NONE)
+        snprintf(cost, sizeof cost, "%sat most %.10g %s", loss[0] ? ", " : "", s->limit, units[s->budget]);
+    if (!loss[0] && !cost[0])
+        return INTACT_OK;
+    *out = it_arena_printf(&s->arena, "%s%s", loss, cost);
+    return *out ? INTACT_OK : it_fail_nomem(err, "search", sizeof cost);
 }
 
 /* ---- time: of this machine, on one thread ---- */

@@ -46,7 +46,7 @@ static double effect_drop(const it_search *s, const json_t *row)
 {
     const json_t *only = json_object_get(row, "only"), *e = json_object_get(only, "both");
     e = json_object_get(e ? e : json_object_get(only, "activations"), "top1");
-    return json_is_number(e) ? 100 * (json_number_value(json_object_get(s->sense, "float_top1")) - json_number_value(e)) : NAN;
+    return json_is_number(e) ? json_number_value(json_object_get(s->sense, "float_top1")) - json_number_value(e) : NAN;
 }
 
 static void fill_report(const it_search *s, const json_t *curve_points, it_report *r, it_report_sensitivity *sense, it_report_step *steps, it_report_point *points)
@@ -61,20 +61,23 @@ static void fill_report(const it_search *s, const json_t *curve_points, it_repor
         const intact_search_step *t = &s->out->steps[i];
         bool known = !t->failed;
         steps[r->steps_len++] = (it_report_step){.what = t->name, .change = t->change, .bytes = (double)t->file_bytes, .failed = t->failed, .accuracy = known && t->top1 >= 0 ? t->top1 : NAN, .agreement = known ? t->agreement : NAN,
-                                                 .db = known ? t->sqnr_db : NAN, .seconds = t->seconds, .holds = t->holds};
+                                                 .db = known ? t->sqnr_db : NAN, .seconds = t->seconds, .holds = t->holds,
+                                                 .drop = known && t->top1 >= 0 ? t->drop / 100 : NAN, .drop_error = known && t->top1 >= 0 ? t->drop_error / 100 : NAN, .equal = t->equal,
+                                                 .chosen = i == s->out->best};
     }
     json_array_foreach(curve_points, i, row)
         points[r->points_len++] = (it_report_point){.label = json_string_value(json_object_get(row, "step")), .bytes = json_number_value(json_object_get(row, "file_bytes")),
                                                     .accuracy = json_number_value(json_object_get(row, "accuracy")),
                                                     .chosen = strcmp(json_string_value(json_object_get(row, "step")), s->out->steps[s->out->best].name) == 0};
     r->sensitivity = sense;
+    r->sensitivity_samples = (uint64_t)it_search_number(s->sense, "samples", 0);
     r->steps = steps;
     r->points = points;
 }
 
 typedef struct enriching {
     it_search *s;
-    const char *output;
+    const char *output, *bound;
     const json_t *pareto;
     it_report_sensitivity *sense;
     it_report_step *steps;
@@ -93,6 +96,7 @@ static void enrich(void *user, it_report *r)
 {
     enriching *e = user;
     struct stat file;
+    r->bound = e->bound;
     r->output = e->output ? base_name(e->output) : "recipe.json";
     if (e->output && stat(e->output, &file) == 0) /* what was written says of the search, too */
         r->file_bytes = (uint64_t)file.st_size;
@@ -121,12 +125,14 @@ intact_status it_search_report(it_search *s, const char *page, const char *json,
 {
     if (!page && !json)
         return INTACT_OK;
+    const char *bound;
+    IT_TRY(it_search_bound(s, &bound, err));
     json_t *p = it_search_pareto(s);
     size_t rows = json_array_size(json_object_get(s->sense, "rows")) + 1, len = s->out->steps_len + 1;
     size_t bytes = rows * sizeof(it_report_sensitivity) + len * (sizeof(it_report_step) + sizeof(it_report_point));
     it_report_sensitivity *sense = it_alloc_zero(s->c->alloc, bytes);
     it_report_step *steps = (it_report_step *)(void *)(sense + rows);
-    enriching e = {.s = s, .output = output, .pareto = p, .sense = sense, .steps = steps, .points = (it_report_point *)(void *)(steps + len)};
+    enriching e = {.s = s, .output = output, .bound = bound, .pareto = p, .sense = sense, .steps = steps, .points = (it_report_point *)(void *)(steps + len)};
     intact_status st = sense && p ? quantize_for_report(&e, page, json, err) : it_fail_nomem(err, "report", bytes);
     it_alloc_free(s->c->alloc, sense, bytes);
     json_decref(p);

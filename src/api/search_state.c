@@ -51,7 +51,7 @@ static intact_status make_key(it_search *s, intact_error *err)
     add_text(&h, model);
     IT_TRY(add_data(s, &h, &q->calib, err));
     IT_TRY(add_data(s, &h, it_search_data(s), err));
-    snprintf(text, sizeof text, "%u %llu %d %d %u %u %d %llu %d %d %u %s", q->samples, (unsigned long long)q->seed, q->symmetric_activations, q->per_tensor_weights, q->weight_bits, q->act_bits,
+    snprintf(text, sizeof text, "with errors %u %llu %d %d %u %u %d %llu %d %d %u %s", q->samples, (unsigned long long)q->seed, q->symmetric_activations, q->per_tensor_weights, q->weight_bits, q->act_bits,
              q->keep_softmax, (unsigned long long)s->o->sense_samples, s->o->eval.label_offset, q->calib.label_offset, q->given, it_search_ending(s));
     add_text(&h, text);
     add_text(&h, q->method);

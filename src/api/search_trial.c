@@ -85,13 +85,15 @@ static intact_status keep_step(it_search *s, const it_trial *t, const json_t *r,
     else
         out->float_top1 = it_search_number(r, "float_top1", -1);
     step->drop = step->top1 >= 0 ? 100 * (out->float_top1 - step->top1) : 0;
+    step->drop_error = step->top1 >= 0 ? 100 * it_search_number(r, "loss_standard_error", 0) : 0;
     step->holds = it_search_holds(s, step);
     out->steps_len++;
     if (len == 0 || it_search_better(s, step, &out->steps[out->best]))
         out->best = (uint32_t)len;
     out->holds = out->steps[out->best].holds;
-    json_t *j = json_pack("{s:s, s:s, s:o, s:f, s:o, s:o, s:I, s:I, s:b}", "step", step->name, "change", step->change, "top1", step->top1 >= 0 ? json_real(step->top1) : json_null(), "drop",
-                          step->drop, "agreement", it_search_real(step->agreement), "sqnr_db", it_search_real(step->sqnr_db), "file_bytes", (json_int_t)step->file_bytes, "weighted_macs", (json_int_t)step->weighted_macs, "holds", step->holds);
+    out->bounded = s->o->max_drop >= 0 || s->budget != IT_BUDGET_NONE;
+    json_t *j = json_pack("{s:s, s:s, s:o, s:f, s:f, s:o, s:o, s:I, s:I, s:b}", "step", step->name, "change", step->change, "top1", step->top1 >= 0 ? json_real(step->top1) : json_null(), "drop",
+                          step->drop, "drop_standard_error", step->drop_error, "agreement", it_search_real(step->agreement), "sqnr_db", it_search_real(step->sqnr_db), "file_bytes", (json_int_t)step->file_bytes, "weighted_macs", (json_int_t)step->weighted_macs, "holds", step->holds);
     if (j && step->ms > 0)
         json_object_set_new(j, "ms", json_real(step->ms));
     return j && json_array_append_new(s->steps, j) == 0 ? INTACT_OK : it_fail_nomem(err, "search", 0);
@@ -139,7 +141,7 @@ static intact_status judge(void *user, const intact_quantize_result *r, char **l
         IT_TRY(it_search_latency(s, s->try_path, &ms, NULL, err));
     IT_TRY(measure(s, &d, &cr, err));
     bool labelled = cr.labelled > 0;
-    json_t *res = json_pack("{s:o, s:o, s:f, s:o, s:I, s:I, s:f, s:f}", "float_top1", labelled ? json_real(cr.top1_a) : json_null(), "top1", labelled ? json_real(cr.top1_b) : json_null(), "agreement",
+    json_t *res = json_pack("{s:o, s:o, s:f, s:f, s:o, s:I, s:I, s:f, s:f}", "float_top1", labelled ? json_real(cr.top1_a) : json_null(), "top1", labelled ? json_real(cr.top1_b) : json_null(), "loss_standard_error", labelled ? cr.loss_standard_error : 0.0, "agreement",
                             cr.agreement, "sqnr_db", it_search_real(cr.output_sqnr_db), "file_bytes", (json_int_t)r->file_bytes, "weighted_macs", (json_int_t)r->weighted_macs, "ms", ms, "seconds",
                             it_seconds() - j->started);
     intact_compare_result_release(s->c, &cr);

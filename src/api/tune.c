@@ -41,9 +41,9 @@ static intact_status write_reports(it_search *s, const char *folder, intact_erro
     snprintf(page, sizeof page, "%s/report.html", folder);
     IT_TRY(it_search_report(s, page, NULL, NULL, err));
     const char *slash = strrchr(s->model_path, '/');
-    json_t *j = json_pack("{s:i, s:s, s:o, s:O, s:O, s:o, s:s, s:b}", "intact_tune", 1, "model", slash ? slash + 1 : s->model_path, "float_top1",
+    json_t *j = json_pack("{s:i, s:s, s:o, s:O, s:O, s:o, s:s, s:o}", "intact_tune", 1, "model", slash ? slash + 1 : s->model_path, "float_top1",
                           s->out->float_top1 >= 0 ? json_real(s->out->float_top1) : json_null(), "sensitivity", s->sense, "steps", s->steps, "pareto", it_search_pareto(s), "recommended",
-                          s->out->steps[s->out->best].name, "holds", s->out->holds);
+                          s->out->steps[s->out->best].name, "holds", s->out->bounded ? json_boolean(s->out->holds) : json_null());
     return write_json(folder, "report.json", j, err);
 }
 
@@ -65,6 +65,7 @@ static intact_status tune(it_search *s, const char *folder, intact_error *err)
     IT_TRY(it_search_sense(s, &plain, err));
     IT_TRY(it_search_ladder(s, false, err));
     IT_TRY(curve(s, err));
+    IT_TRY(it_search_tell_equal(s, err));
     IT_TRY(write_reports(s, folder, err));
     snprintf(s->out->path, sizeof s->out->path, "%s/recipe.json", folder);
     return INTACT_OK;

@@ -23,7 +23,7 @@ static const cli_option quantize_table[] = {
     CLI_OPTION(quantize_options, preprocess, "preprocess", 'p', "P", TEXT, "preprocess",
                "imagenet, tf, caffe, cifar, raw, or a list such as resize=256,crop=224,scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225,order=rgb; the default is pixels 0..1. "
                "Stored in the program, so that later commands need not repeat it"),
-    CLI_OPTION(quantize_options, method, "method", 'm', "M", TEXT, "method", "calibrator: max, entropy, percentile:99.99, mse; the default is mse"),
+    CLI_OPTION(quantize_options, method, "method", 'm', "M", TEXT, "method", "calibrator: max, entropy, percentile:99.99, mse, or auto, which tries them all; the default is mse"),
     CLI_OPTION(quantize_options, samples, "samples", 'n', "N", U32, NULL, "calibration samples, chosen by --seed; the default is 512, or all when there are fewer"),
     CLI_OPTION(quantize_options, seed, "seed", 0, "S", U64, NULL, "for the choice of samples; the default is 0"),
     CLI_OPTION(quantize_options, limit, "limit", 0, "N", U64, NULL, "choose among the first N samples only"),

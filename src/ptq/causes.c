@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pattern.h"
 #include "ptq/method.h"
 #include "ptq/sensitivity.h"
 
@@ -62,27 +63,94 @@ static bool look_at_weights(const it_ptq *p, const it_node *n, weight_facts *f)
     return true;
 }
 
-static bool explain_weights(const it_ptq *p, it_sense_row *r)
+/* ---- remedies: what the recipe does not say already ---- */
+
+static const char *of_layer(it_arena *a, const it_sense_row *r, const char *what)
+{
+    const char *name = it_arena_pattern(a, r->name);
+    return name ? it_arena_printf(a, "{\"name\": %s, \"weights\": {%s}}", name, what) : NULL;
+}
+
+static const char *of_value(it_arena *a, const it_sense_row *r, const char *what)
+{
+    const char *name = it_arena_pattern(a, r->value);
+    return name ? it_arena_printf(a, "{\"name\": %s, \"activations\": {%s}}", name, what) : NULL;
+}
+
+static const char *finer_weights(const it_sense_row *r, it_arena *a)
+{
+    const it_quant *q = it_ptq_weight(r->node)->q;
+    if (q->given)
+        return "";
+    return of_layer(a, r, q->bits < 8 ? "\"round\": \"adaround\", \"range\": \"mse\"" : "\"round\": \"adaround\"");
+}
+
+static const char *all_layers(const it_ptq *p, const it_sense_row *r, it_arena *a)
+{
+    for (size_t i = 0; p->recipe->methods[i]; i++)
+        if (strcmp(p->recipe->methods[i]->name, "equalize") == 0)
+            return finer_weights(r, a);
+    return "\"methods\": [\"equalize\", \"bias\"]";
+}
+
+/* Finer codes of a value; with 8 bits and the default calibrator nothing but 16 bits makes them finer. */
+static const char *finer_value(const it_sense_row *r, const it_group *gr, it_arena *a)
+{
+    const it_quant *q = gr->first->q;
+    if (!q || q->given || gr->type == INTACT_S16)
+        return "";
+    if (q->bits < 8)
+        return of_value(a, r, "\"bits\": 8");
+    if (r->takes_s16)
+        return of_value(a, r, "\"bits\": 16");
+    return gr->fixed || gr->plan.given || !gr->plan.calib || strcmp(gr->plan.calib->name, "mse") == 0 ? "" : of_value(a, r, "\"method\": \"mse\"");
+}
+
+/* A wider range: a given one stands above every calibrator. */
+static const char *wider_range(const it_sense_row *r, const it_group *gr, it_arena *a)
+{
+    char text[80];
+    if (gr->plan.given || !gr->plan.calib || strcmp(gr->plan.calib->name, "max") == 0)
+        snprintf(text, sizeof text, "\"range\": [%.6g, %.6g]", fmin((double)gr->hist->min, 0), fmax((double)gr->hist->max, 0));
+    else
+        snprintf(text, sizeof text, "\"method\": \"max\"");
+    return of_value(a, r, text);
+}
+
+/* A range that leaves out the outliers. */
+static const char *narrower_range(const it_sense_row *r, const it_group *gr, it_arena *a)
+{
+    bool percentile = gr->plan.calib && strcmp(gr->plan.calib->name, "percentile") == 0;
+    if (gr->plan.given || (percentile && gr->plan.parameter <= 99.9))
+        return "";
+    return of_value(a, r, percentile && gr->plan.parameter <= 99.99 ? "\"method\": \"percentile:99.9\"" : "\"method\": \"percentile:99.99\"");
+}
+
+/* ---- causes ---- */
+
+static bool explain_weights(const it_ptq *p, it_sense_row *r, it_arena *a)
 {
     weight_facts f;
+    char bits[32];
     if (!r->node || !look_at_weights(p, r->node, &f))
         return false;
-    const char *general = "\"methods\": [\"equalize\", \"bias\"]";
+    const it_quant *q = it_ptq_weight(r->node)->q;
     if (f.bias_share > 0.25) {
         snprintf(r->cause, sizeof r->cause, "the largest bias takes %.0f %% of the 32-bit accumulator: its channel's scale is too small", 100 * f.bias_share);
-        snprintf(r->remedy, sizeof r->remedy, "%s", general);
-    } else if (f.headroom < 1) {
+        r->remedy = all_layers(p, r, a);
+    } else if (f.headroom < 1 && q->bits > 2) {
         snprintf(r->cause, sizeof r->cause, "the accumulator's headroom is %.1f bits", f.headroom);
-        snprintf(r->remedy, sizeof r->remedy, "{\"name\": \"%.100s\", \"weights\": {\"bits\": 7}}", r->name);
-    } else if (f.ratio > STRETCHED && it_ptq_weight(r->node)->q->axis < 0) {
+        snprintf(bits, sizeof bits, "\"bits\": %d", q->bits - 1);
+        r->remedy = of_layer(a, r, bits);
+    } else if (f.ratio > STRETCHED && q->axis < 0) {
         snprintf(r->cause, sizeof r->cause, "channel %lld is an outlier: %.0f times the middle channel's largest weight, and all share a scale", (long long)f.outlier, f.ratio);
-        snprintf(r->remedy, sizeof r->remedy, "{\"name\": \"%.100s\", \"weights\": {\"per\": \"channel\"}}", r->name);
+        r->remedy = q->given ? "" : of_layer(a, r, "\"per\": \"channel\"");
     } else if (f.ratio > STRETCHED) {
         snprintf(r->cause, sizeof r->cause, "channel %lld is an outlier: %.0f times the middle channel's largest weight", (long long)f.outlier, f.ratio);
-        snprintf(r->remedy, sizeof r->remedy, "%s", general);
+        r->remedy = all_layers(p, r, a);
     } else if (f.dead) {
         snprintf(r->cause, sizeof r->cause, "%lld of %lld channels are dead: all their codes are 0", (long long)f.dead, (long long)f.channels);
-        snprintf(r->remedy, sizeof r->remedy, "%s", general);
+        r->remedy = all_layers(p, r, a);
     } else {
         return false;
     }
@@ -101,7 +169,7 @@ static double most_of(const it_hist *h)
     return ldexp(IT_HIST_BINS, h->k);
 }
 
-static bool explain_value(const it_ptq *p, it_sense_row *r)
+static bool explain_value(const it_ptq *p, it_sense_row *r, it_arena *a)
 {
     if (r->group < 0)
         return false;
@@ -112,30 +180,34 @@ static bool explain_value(const it_ptq *p, it_sense_row *r)
     double clipped = (double)gr->clipped / (double)h->count, range = fmax((double)gr->range.hi, -(double)gr->range.lo), inner = most_of(h);
     if (clipped > CLIPPED_MUCH) {
         snprintf(r->cause, sizeof r->cause, "%.2f %% of the values lie outside the range %.4g..%.4g and are clipped", 100 * clipped, (double)gr->range.lo, (double)gr->range.hi);
-        snprintf(r->remedy, sizeof r->remedy, "{\"name\": \"%.100s\", \"activations\": {\"method\": \"max\"}}", r->value);
+        r->remedy = wider_range(r, gr, a);
         return true;
     }
     if (range > STRETCHED * inner && inner > 0) {
         snprintf(r->cause, sizeof r->cause, "outliers stretch the range: 99.9 %% of the values use 1/%.0f of it", range / inner);
-        if (r->takes_s16)
-            snprintf(r->remedy, sizeof r->remedy, "{\"name\": \"%.100s\", \"activations\": {\"bits\": 16}}", r->value);
-        else
-            snprintf(r->remedy, sizeof r->remedy, "{\"name\": \"%.100s\", \"activations\": {\"method\": \"percentile:99.99\"}}", r->value);
+        r->remedy = r->takes_s16 ? finer_value(r, gr, a) : narrower_range(r, gr, a);
         return true;
     }
     return false;
 }
 
-void it_sensitivity_explain(const it_ptq *p, it_sense_row *r)
+static void explain_rounding(const it_ptq *p, it_sense_row *r, bool weights, it_arena *a)
+{
+    const it_group *gr = r->group < 0 ? NULL : &p->groups.g.items[r->group];
+    if (weights) {
+        snprintf(r->cause, sizeof r->cause, "plain rounding of the weights");
+        r->remedy = finer_weights(r, a);
+    } else {
+        r->remedy = gr && r->value ? finer_value(r, gr, a) : "";
+        snprintf(r->cause, sizeof r->cause, gr && gr->fixed ? "plain rounding of the values, whose range is known" : "plain rounding of the values");
+    }
+}
+
+intact_status it_sensitivity_explain(const it_ptq *p, it_sense_row *r, it_arena *a, intact_error *err)
 {
     bool weights_first = r->has[IT_SENSE_WEIGHTS] && (!r->has[IT_SENSE_ACTS] || r->only[IT_SENSE_WEIGHTS].noise > r->only[IT_SENSE_ACTS].noise);
-    if (weights_first ? explain_weights(p, r) || explain_value(p, r) : explain_value(p, r) || explain_weights(p, r))
-        return;
-    snprintf(r->cause, sizeof r->cause, "%s", weights_first ? "plain rounding of the weights" : "plain rounding of the values");
-    if (weights_first)
-        snprintf(r->remedy, sizeof r->remedy, "{\"name\": \"%.100s\", \"weights\": {\"round\": \"adaround\"}}", r->name);
-    else if (r->takes_s16)
-        snprintf(r->remedy, sizeof r->remedy, "{\"name\": \"%.100s\", \"activations\": {\"bits\": 16}}", r->value);
-    else
-        snprintf(r->remedy, sizeof r->remedy, "{\"name\": \"%.100s\", \"activations\": {\"method\": \"mse\"}}", r->value);
+    bool found = weights_first ? explain_weights(p, r, a) || explain_value(p, r, a) : explain_value(p, r, a) || explain_weights(p, r, a);
+    if (!found)
+        explain_rounding(p, r, weights_first, a);
+    return r->remedy ? INTACT_OK : it_fail_nomem(err, r->name, 0);
 }

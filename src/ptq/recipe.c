@@ -139,7 +139,7 @@ static void print_calib(const it_plans *p, char *out, size_t len)
     snprintf(out, len, p->acts.calib->has_parameter ? "%s:%.10g" : "%s", p->acts.calib->name, p->acts.parameter);
 }
 
-/* "lo hi"; %.9g carries a float exactly. */
+/* "lo hi". */
 static intact_status read_range(it_plans *p, const char *text, const char *where, intact_error *err)
 {
     it_range r;
@@ -150,7 +150,22 @@ static intact_status read_range(it_plans *p, const char *text, const char *where
     p->acts.range = r;
     return INTACT_OK;
 }
-static void print_range(const it_plans *p, char *out, size_t len) { snprintf(out, len, "%.9g %.9g", (double)p->acts.range.lo, (double)p->acts.range.hi); }
+/* The fewest digits that read back as the same float: nine always do. */
+static void print_float(float v, char *out, size_t len)
+{
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(out, len, "%.*g", digits, (double)v);
+        if (strtof(out, NULL) == v)
+            return;
+    }
+}
+static void print_range(const it_plans *p, char *out, size_t len)
+{
+    char lo[24], hi[24];
+    print_float(p->acts.range.lo, lo, sizeof lo);
+    print_float(p->acts.range.hi, hi, sizeof hi);
+    snprintf(out, len, "%s %s", lo, hi);
+}
 
 /* ---- the table ---- */
 
@@ -210,13 +225,19 @@ intact_status it_recipe_set(it_recipe *r, it_recipe_rule *rule, const char *fiel
         names[i] = it_recipe_fields[i].name;
         if (strcmp(field, names[i]) != 0)
             continue;
+        if (!rule && it_recipe_fields[i].offset == offsetof(it_plans, acts.given))
+            return it_fail(err, INTACT_E_ARG, field, "is \"%.60s\" for all values; no range is right for all: name the value in a rule under \"values\", or in a ranges file",
+                           value);
         IT_TRY(it_recipe_fields[i].read(rule ? &rule->plans : &r->plans, value, field, err));
         if (rule)
             rule->has |= 1u << i;
         return INTACT_OK;
     }
     const char *near = it_nearest(field, names, it_recipe_fields_len);
-    return it_fail(err, INTACT_E_ARG, "recipe", "there is no field \"%.60s\"%s%s", field, near ? "; nearest: " : "", near ? near : "");
+    char list[320] = "";
+    for (uint32_t i = 0; i < it_recipe_fields_len; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
+    return it_fail(err, INTACT_E_ARG, "recipe", "there is no field \"%.60s\"%s%s; there are: %s", field, near ? "; nearest: " : "", near ? near : "", list);
 }
 
 intact_status it_recipe_method(it_recipe *r, const char *name, intact_error *err)
@@ -292,10 +313,36 @@ static bool names_something(const it_recipe_rule *rule, const it_graph *g)
     return false;
 }
 
+static bool is_named(const it_recipe_rule *rule, const char *name) { return strcmp(rule->name, name) == 0; }
+
+/* A layer's name under "values", or a value's under "layers": the one that is written there. */
+static const char *other_kind(const it_recipe_rule *rule, const it_graph *g)
+{
+    for (size_t i = 0; i < g->nodes.len; i++) {
+        const it_node *n = g->nodes.items[i];
+        if (n->out_len < 1 || !n->out[0])
+            continue;
+        if (rule->of_value && is_named(rule, n->name))
+            return n->out[0]->name;
+        if (!rule->of_value && is_named(rule, n->out[0]->name) && it_ptq_is_mac(n))
+            return n->name;
+    }
+    return NULL;
+}
+
+static const char *nearest_name(const it_recipe_rule *rule, const it_graph *g, const char *const *names, size_t len)
+{
+    const char *near = other_kind(rule, g);
+    near = near ? near : it_nearest(rule->name, names, len);
+    for (size_t i = 0; i < len && !near && rule->name[0]; i++) /* a part of the name */
+        near = strstr(names[i], rule->name) ? names[i] : NULL;
+    return near;
+}
+
 static intact_status no_such_name(const it_recipe_rule *rule, const it_graph *g, intact_error *err)
 {
     size_t cap = rule->of_value ? g->values.len : g->nodes.len, len = 0;
-    const char **names = it_alloc_new(g->alloc, cap * sizeof *names);
+    const char **names = it_alloc_new(g->alloc, (cap + 1) * sizeof *names);
     if (!names)
         return it_fail_nomem(err, "recipe", cap * sizeof *names);
     for (size_t i = 0; i < cap; i++) {
@@ -304,10 +351,12 @@ static intact_status no_such_name(const it_recipe_rule *rule, const it_graph *g,
         else if (!rule->of_value && it_ptq_is_mac(g->nodes.items[i]))
             names[len++] = g->nodes.items[i]->name;
     }
-    const char *near = it_nearest(rule->name, names, len);
-    intact_status st = it_fail(err, INTACT_E_ARG, "recipe", "no %s is called \"%s\"%s%s", rule->of_value ? "value" : "layer with weights", rule->name,
-                               near ? "; nearest: " : "", near ? near : "");
-    it_alloc_free(g->alloc, names, cap * sizeof *names);
+    const char *near = nearest_name(rule, g, names, len);
+    const char *where = rule->where ? rule->where : "recipe";
+    intact_status st = it_fail(err, INTACT_E_ARG, where, "no %s is called \"%.100s\"%s%.120s; %zu can be named: intact %s lists them",
+                               rule->of_value ? "value" : "layer with weights", rule->name, near ? "; nearest: " : "", near ? near : "", len,
+                               rule->of_value ? "quantize MODEL.onnx -o OUT.itm --calib DATA --ranges" : "info MODEL.onnx --layers");
+    it_alloc_free(g->alloc, names, (cap + 1) * sizeof *names);
     return st;
 }
 

@@ -42,6 +42,7 @@ typedef struct it_plans { it_weight_plan weights; it_act_plan acts; } it_plans;
 typedef struct it_recipe_rule {
     const char *name; /* of a layer (its weights, and its input's bits) or of a value; * and ? match as in file names; "first", "last" layer */
     bool of_value;
+    const char *where; /* it stands, for messages: "r.json: layers[2]", "--keep8"; NULL: nowhere that was written by hand */
     uint32_t has;    /* which fields (recipe.c) it sets, 1 << index */
     it_plans plans;
 } it_recipe_rule;

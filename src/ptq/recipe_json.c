@@ -12,11 +12,26 @@
 
 enum { FIELD_TEXT = 64, PLACE = 200 };
 
-static intact_status json_fail(intact_error *err, const char *file, const char *place, const char *what)
+/* j is what stands there, NULL where that is no matter. */
+static intact_status json_fail(intact_error *err, const char *file, const char *place, const json_t *j, const char *what)
 {
     char where[PLACE];
+    char *value = j ? json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) : NULL;
     snprintf(where, sizeof where, "%.80s: %.110s", file, place);
-    return it_fail(err, INTACT_E_ARG, where, "%s", what);
+    if (value)
+        (void)!it_fail(err, INTACT_E_ARG, where, "is %.60s%s; %s", value, strlen(value) > 60 ? "..." : "", what);
+    else
+        (void)!it_fail(err, INTACT_E_ARG, where, "%s", what);
+    free(value);
+    return INTACT_E_ARG;
+}
+
+/* An error of recipe.c, which knows fields and no files. */
+static intact_status fail_at(intact_error *err, intact_status st, const char *file, const char *place)
+{
+    if (err)
+        snprintf(err->where, sizeof err->where, "%.60s: %.90s", file, place);
+    return st;
 }
 
 /* A field's JSON as the text that recipe.c reads. */
@@ -30,6 +45,22 @@ static bool field_text(const it_recipe_field *f, const json_t *j, char *out)
     else if (f->kind == IT_FIELD_PAIR && json_array_size(j) == 2 && json_is_number(json_array_get(j, 0)) && json_is_number(json_array_get(j, 1)))
         snprintf(out, FIELD_TEXT, "%.9g %.9g", json_number_value(json_array_get(j, 0)), json_number_value(json_array_get(j, 1)));
     return *out != 0;
+}
+
+/* No field of part is called key: the nearest, and all. */
+static intact_status no_field(intact_error *err, const char *file, const char *place, const char *part, const char *key)
+{
+    const char *names[16];
+    char what[300], list[160] = "";
+    size_t n = 0, len = strlen(part);
+    for (uint32_t i = 0; i < it_recipe_fields_len && n < IT_LEN(names); i++)
+        if (strncmp(it_recipe_fields[i].name, part, len) == 0)
+            names[n++] = it_recipe_fields[i].name + len + 1;
+    for (size_t i = 0; i < n; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
+    const char *near = it_nearest(key, names, n);
+    snprintf(what, sizeof what, "there is no such field%s%s; there are: %s", near ? "; nearest: " : "", near ? near : "", list);
+    return json_fail(err, file, place, NULL, what);
 }
 
 static const it_recipe_field *field_find(const char *part, const char *key)
@@ -49,21 +80,18 @@ static intact_status read_part(it_recipe *r, it_recipe_rule *rule, const char *p
     const char *key;
     json_t *value;
     if (!json_is_object(j))
-        return json_fail(err, file, place, "an object is needed");
+        return json_fail(err, file, place, j, "an object is needed");
     json_object_foreach(j, key, value) {
         char text[FIELD_TEXT], at[PLACE];
         const it_recipe_field *f = field_find(part, key);
         snprintf(at, sizeof at, "%.90s.%.40s", place, key);
         if (!f)
-            return json_fail(err, file, at, "there is no such field");
+            return no_field(err, file, at, part, key);
         if (!field_text(f, value, text))
-            return json_fail(err, file, at, kinds[f->kind]);
+            return json_fail(err, file, at, value, kinds[f->kind]);
         intact_status st = it_recipe_set(r, rule, f->name, text, err);
-        if (st != INTACT_OK) {
-            if (err)
-                snprintf(err->where, sizeof err->where, "%.60s: %.90s", file, at);
-            return st;
-        }
+        if (st != INTACT_OK)
+            return fail_at(err, st, file, at);
     }
     return INTACT_OK;
 }
@@ -74,20 +102,23 @@ static intact_status read_rule(it_recipe *r, bool of_value, json_t *j, const cha
     json_t *value;
     char at[PLACE];
     if (!name)
-        return json_fail(err, file, place, "an object with a \"name\" is needed");
+        return json_fail(err, file, place, j, "an object with a \"name\" is needed");
     it_recipe_rule *rule = it_recipe_add(r, name, of_value);
     if (!rule)
         return it_fail_nomem(err, file, sizeof *rule);
+    rule->where = it_arena_printf(&r->arena, "%.80s: %.40s.name", file, place);
+    if (!rule->where)
+        return it_fail_nomem(err, file, PLACE);
     json_object_foreach(j, key, value) {
         bool weights = strcmp(key, "weights") == 0;
         snprintf(at, sizeof at, "%.90s.%.40s", place, key);
         if (strcmp(key, "name") == 0)
             continue;
         if ((!weights || of_value) && strcmp(key, "activations") != 0)
-            return json_fail(err, file, at, of_value ? "there is no such field; a value has name and activations" : "there is no such field; a layer has name, weights and activations");
+            return json_fail(err, file, at, NULL, of_value ? "there is no such field; a value has name and activations" : "there is no such field; a layer has name, weights and activations");
         IT_TRY(read_part(r, rule, key, value, file, at, err));
         if (!of_value && !weights && rule->has & ~0x3fu) /* of a layer's input only the bits: its range belongs to the value */
-            return json_fail(err, file, at, "of a layer's input only bits can be set; name the value under \"values\" for the rest");
+            return json_fail(err, file, at, value, "of a layer's input only bits can be set; name the value under \"values\" for the rest");
     }
     return INTACT_OK;
 }
@@ -95,7 +126,7 @@ static intact_status read_rule(it_recipe *r, bool of_value, json_t *j, const cha
 static intact_status read_rules(it_recipe *r, const char *key, json_t *j, const char *file, intact_error *err)
 {
     if (!json_is_array(j))
-        return json_fail(err, file, key, "a list is needed");
+        return json_fail(err, file, key, j, "a list is needed");
     for (size_t i = 0; i < json_array_size(j); i++) {
         char place[PLACE];
         snprintf(place, sizeof place, "%s[%zu]", key, i);
@@ -109,7 +140,7 @@ static intact_status read_calibration(it_recipe *r, json_t *j, const char *file,
     const char *key;
     json_t *value;
     if (!json_is_object(j))
-        return json_fail(err, file, "calibration", "an object is needed");
+        return json_fail(err, file, "calibration", j, "an object is needed");
     json_object_foreach(j, key, value) {
         json_int_t v = json_integer_value(value);
         if (strcmp(key, "samples") == 0 && json_is_integer(value) && v >= 0 && v <= UINT32_MAX)
@@ -117,7 +148,7 @@ static intact_status read_calibration(it_recipe *r, json_t *j, const char *file,
         else if (strcmp(key, "seed") == 0 && json_is_integer(value) && v >= 0)
             r->seed = (uint64_t)v;
         else
-            return json_fail(err, file, "calibration", "it has \"samples\" and \"seed\", whole numbers of 0 and more");
+            return json_fail(err, file, "calibration", j, "it has \"samples\" and \"seed\", whole numbers of 0 and more");
     }
     return INTACT_OK;
 }
@@ -125,12 +156,16 @@ static intact_status read_calibration(it_recipe *r, json_t *j, const char *file,
 static intact_status read_methods(it_recipe *r, json_t *j, const char *file, intact_error *err)
 {
     if (!json_is_array(j))
-        return json_fail(err, file, "methods", "a list of names is needed");
+        return json_fail(err, file, "methods", j, "a list of names is needed");
     for (size_t i = 0; i < json_array_size(j); i++) {
         const char *name = json_string_value(json_array_get(j, i));
+        char place[PLACE];
+        snprintf(place, sizeof place, "methods[%zu]", i);
         if (!name)
-            return json_fail(err, file, "methods", "a list of names is needed");
-        IT_TRY(it_recipe_method(r, name, err));
+            return json_fail(err, file, place, json_array_get(j, i), "a name is needed");
+        intact_status st = it_recipe_method(r, name, err);
+        if (st != INTACT_OK)
+            return fail_at(err, st, file, place);
     }
     return INTACT_OK;
 }
@@ -141,7 +176,7 @@ static intact_status read_root(it_recipe *r, json_t *root, const char *file, int
     const char *key;
     json_t *value;
     if (json_integer_value(json_object_get(root, "intact_recipe")) != 1)
-        return json_fail(err, file, "intact_recipe", "a recipe begins with {\"intact_recipe\": 1, ...}");
+        return json_fail(err, file, "intact_recipe", json_object_get(root, "intact_recipe"), "a recipe begins with {\"intact_recipe\": 1, ...}");
     json_object_foreach(root, key, value) {
         if (strcmp(key, "calibration") == 0) {
             IT_TRY(read_calibration(r, value, file, err));
@@ -151,32 +186,42 @@ static intact_status read_root(it_recipe *r, json_t *root, const char *file, int
             IT_TRY(read_part(r, NULL, key, value, file, key, err));
         } else if (strcmp(key, "layers") == 0 || strcmp(key, "values") == 0) {
             IT_TRY(read_rules(r, key, value, file, err));
-        } else if (strcmp(key, "keep_softmax") == 0 && json_is_boolean(value)) {
+        } else if (strcmp(key, "keep_softmax") == 0) {
+            if (!json_is_boolean(value))
+                return json_fail(err, file, key, value, "true or false is needed");
             r->keep_softmax = json_is_true(value);
         } else if (strcmp(key, "intact_recipe") != 0) {
             const char *near = it_nearest(key, keys, IT_LEN(keys));
-            return it_fail(err, INTACT_E_ARG, file, "\"%.60s\" is not a member of recipes, or not of that form%s%s", key, near ? "; nearest: " : "", near ? near : "");
+            return it_fail(err, INTACT_E_ARG, file, "\"%.60s\" is not a member of recipes%s%s; there are: %s", key, near ? "; nearest: " : "", near ? near : "",
+                           "intact_recipe, calibration, methods, weights, activations, layers, values, keep_softmax");
         }
     }
     return INTACT_OK;
 }
 
-static intact_status load(const char *text, size_t len, const char *where, json_t **out, intact_error *err)
+/* form: what the file begins with. */
+static intact_status load(const char *text, size_t len, const char *where, const char *form, json_t **out, intact_error *err)
 {
     json_error_t e;
+    size_t blank = 0;
+    while (blank < len && strchr(" \t\r\n", text[blank]) && text[blank])
+        blank++;
+    if (blank == len)
+        return it_fail(err, INTACT_E_FORMAT, where, "is empty; it would begin with %s", form);
     *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
     if (*out && json_is_object(*out))
         return INTACT_OK;
+    bool holds = *out != NULL;
     json_decref(*out);
-    if (*out)
-        return it_fail(err, INTACT_E_FORMAT, where, "holds JSON, but no object");
+    if (holds)
+        return it_fail(err, INTACT_E_FORMAT, where, "holds JSON, but no object; it would begin with %s", form);
     return it_fail(err, INTACT_E_FORMAT, where, "is not JSON: line %d, column %d: %s", e.line, e.column, e.text);
 }
 
 intact_status it_recipe_parse(it_recipe *r, const char *text, size_t len, const char *where, intact_error *err)
 {
     json_t *root;
-    IT_TRY(load(text, len, where, &root, err));
+    IT_TRY(load(text, len, where, "{\"intact_recipe\": 1, ...}", &root, err));
     intact_status st = read_root(r, root, where, err);
     json_decref(root);
     return st;
@@ -195,17 +240,22 @@ static intact_status read_ranges(it_recipe *r, json_t *root, const char *path, i
 {
     const char *name;
     json_t *value, *values = json_object_get(root, "values");
-    if (json_integer_value(json_object_get(root, "intact_ranges")) != 1 || !json_is_object(values))
-        return json_fail(err, path, "intact_ranges", "a ranges file is {\"intact_ranges\": 1, \"values\": {\"name\": [lo, hi], ...}}");
+    static const char form[] = "a ranges file is {\"intact_ranges\": 1, \"values\": {\"name\": [lo, hi], ...}}";
+    if (json_integer_value(json_object_get(root, "intact_ranges")) != 1)
+        return json_fail(err, path, "intact_ranges", json_object_get(root, "intact_ranges"), form);
+    if (!json_is_object(values))
+        return json_fail(err, path, "values", values, form);
     json_object_foreach(values, name, value) {
         char text[FIELD_TEXT];
         const it_recipe_field *f = field_find("activations", "range");
         if (!field_text(f, value, text))
-            return json_fail(err, path, name, "two numbers, [lo, hi], are needed");
+            return json_fail(err, path, name, value, "two numbers, [lo, hi], are needed");
         it_recipe_rule *rule = it_recipe_add(r, name, true);
-        if (!rule)
+        if (!rule || !(rule->where = it_arena_printf(&r->arena, "%.80s: values", path)))
             return it_fail_nomem(err, path, sizeof *rule);
-        IT_TRY(it_recipe_set(r, rule, f->name, text, err));
+        intact_status st = it_recipe_set(r, rule, f->name, text, err);
+        if (st != INTACT_OK)
+            return fail_at(err, st, path, name);
     }
     return INTACT_OK;
 }
@@ -213,7 +263,7 @@ static intact_status read_ranges(it_recipe *r, json_t *root, const char *path, i
 intact_status it_recipe_parse_ranges(it_recipe *r, const char *text, size_t len, const char *where, intact_error *err)
 {
     json_t *root;
-    IT_TRY(load(text, len, where, &root, err));
+    IT_TRY(load(text, len, where, "{\"intact_ranges\": 1, \"values\": {\"name\": [lo, hi], ...}}", &root, err));
     intact_status st = read_ranges(r, root, where, err);
     json_decref(root);
     return st;

@@ -445,6 +445,7 @@ intact_status it_sensitivity_run(it_ptq *p, const it_feed *feed, it_sensitivity 
 {
     const intact_alloc *a = p->alloc;
     *out = (it_sensitivity){ .alloc = a };
+    it_arena_init(&out->arena, a);
     bool *seen = it_alloc_zero(a, p->groups.g.len + 1);
     intact_status st = seen ? make_rows(p, out, seen, err) : it_fail_nomem(err, "sensitivity", p->groups.g.len);
     it_alloc_free(a, seen, p->groups.g.len + 1);
@@ -464,13 +465,15 @@ intact_status it_sensitivity_run(it_ptq *p, const it_feed *feed, it_sensitivity 
     it_alloc_free(a, j.low, out->rows.len * sizeof *j.low);
     it_alloc_free(a, j.m, out->rows.len * (LOW + 1) * sizeof *j.m);
     for (size_t i = 0; st == INTACT_OK && i < out->rows.len; i++)
-        it_sensitivity_explain(p, &out->rows.items[i]);
+        st = it_sensitivity_explain(p, &out->rows.items[i], &out->arena, err);
     return st;
 }
 
 void it_sensitivity_release(it_sensitivity *s)
 {
-    if (s->alloc)
+    if (s->alloc) {
         IT_VEC_FREE(s->alloc, s->rows);
+        it_arena_release(&s->arena);
+    }
     *s = (it_sensitivity){0};
 }

@@ -31,7 +31,7 @@ typedef struct it_sense_row {
     double low_noise, low_error; /* only the weights, at IT_SENSE_LOW_BITS: only[].noise and weight_error of that */
     bool takes_s16;          /* the value may have 16 bits */
     char cause[160];         /* why it costs, from histograms and weights */
-    char remedy[224];        /* the recipe's line (docs/RECIPE.md) that acts on it */
+    const char *remedy;      /* the recipe's line (docs/RECIPE.md) that acts on it; empty: none does */
 } it_sense_row;
 
 typedef struct it_sensitivity {
@@ -40,14 +40,15 @@ typedef struct it_sensitivity {
     double float_top1;       /* -1 without labels */
     uint64_t samples, labelled;
     const intact_alloc *alloc;
+    it_arena arena;          /* remedies */
 } it_sensitivity;
 
 /* p was run, with methods that leave weights and biases alone. Results do not depend on the pool. it_sensitivity_release in any case. */
 INTACT_MUST_USE intact_status it_sensitivity_run(it_ptq *p, const it_feed *feed, it_sensitivity *out, intact_error *err);
 void it_sensitivity_release(it_sensitivity *s);
 
-/* Fills cause and remedy of a measured row (ptq/causes.c). */
-void it_sensitivity_explain(const it_ptq *p, it_sense_row *row);
+/* Fills cause and remedy of a measured row (ptq/causes.c); a is for the remedy. */
+INTACT_MUST_USE intact_status it_sensitivity_explain(const it_ptq *p, it_sense_row *row, it_arena *a, intact_error *err);
 /* Squared error of the layer's codes at that many bits, nearest rounding; the layer is as before afterwards. */
 INTACT_MUST_USE intact_status it_sensitivity_weight_error(it_ptq *p, it_node *n, size_t i, size_t len, int bits, double *out, intact_error *err);
 

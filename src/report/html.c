@@ -17,10 +17,14 @@ static const char style[] =
     "h1{font-size:1.6rem;line-height:1.25;margin:.2rem 0}h2{font-size:1.2rem;margin:2.2rem 0 .5rem;padding-bottom:.25rem;border-bottom:1px solid var(--rule)}\n"
     "p{margin:.4rem 0;max-width:50rem}.mute,figcaption,caption{color:var(--mute);font-size:.875rem}caption{text-align:left;padding:.2rem 0 "
     ".4rem;caption-side:top}caption span{display:block;position:sticky;left:0;max-width:calc(100vw - 2.2rem)}\n"
-    ".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.6rem,1fr));gap:.6rem;margin:1rem 0;padding:0;list-style:none}\n"
+    ".cards{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:.6rem;margin:1rem 0;padding:0;list-style:none}\n"
     ".cards li{background:var(--card);border:1px solid var(--rule);border-radius:.5rem;padding:.55rem .7rem}.cards "
     "b{display:block;font-size:1.15rem;line-height:1.4;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
     ".cards span{color:var(--mute);font-size:.85rem}\n"
+    ".cards li:last-child:nth-child(odd){grid-column:span 2}\n"
+    "@media(min-width:46rem){.cards{grid-template-columns:repeat(var(--n),minmax(0,1fr))}.cards li:last-child:nth-child(odd){grid-column:auto}}\n"
+    "@media(max-width:46rem){.stack thead{display:none}.stack tr,.stack td{display:block}.stack td,.stack td.name{max-width:none;border:0;padding:.1rem 0}.stack "
+    "tr{padding:.5rem 0;border-bottom:1px solid var(--rule)}.stack td:first-child{font-weight:600}.stack td:empty{display:none}}\n"
     ".scroll{overflow-x:auto;margin:.5rem 0}table{border-collapse:collapse;font-size:.875rem;width:100%}\n"
     "th,td{padding:.28rem .55rem;border-bottom:1px solid "
     "var(--rule);text-align:left;vertical-align:top;overflow-wrap:normal}th{font-weight:600;vertical-align:bottom}thead th{color:var(--mute)}\n"
@@ -65,10 +69,8 @@ static void cell_percent(it_out *o, double v)
 
 static void section(it_out *o, const char *id, const char *title) { it_out_printf(o, "<section id=\"%s\"><h2>%s</h2>\n", id, title); }
 
-/* Heads separated by '|'; one that begins with '>' is over numbers. */
-static void table_begin(it_out *o, const char *caption, const char *heads)
+static void table_heads(it_out *o, const char *heads)
 {
-    it_out_printf(o, "<div class=\"scroll\" tabindex=\"0\"><table><caption><span>%s</span></caption><thead><tr>", caption);
     for (const char *h = heads; *h;) {
         bool number = *h == '>';
         h += number;
@@ -81,11 +83,33 @@ static void table_begin(it_out *o, const char *caption, const char *heads)
     it_out_add(o, "</tr></thead><tbody>\n");
 }
 
+/* Heads separated by '|'; one that begins with '>' is over numbers. */
+static void table_begin(it_out *o, const char *caption, const char *heads)
+{
+    it_out_printf(o, "<div class=\"scroll\" tabindex=\"0\"><table><caption><span>%s</span></caption><thead><tr>", caption);
+    table_heads(o, heads);
+}
+
+/* Sentences and lines, which narrow screens show one below the other. */
+static void stack_begin(it_out *o, const char *caption, const char *heads)
+{
+    it_out_printf(o, "<div class=\"scroll\"><table class=\"stack\"><caption><span>%s</span></caption><thead><tr>", caption);
+    table_heads(o, heads);
+}
+
 static void table_end(it_out *o) { it_out_add(o, "</tbody></table></div>\n"); }
 
 static void card(it_out *o, const char *value, const char *what)
 {
     it_out_printf(o, "<li><b>%s</b><span>%s</span></li>", value, what);
+}
+
+/* As cards() has them. */
+static int cards_len(const it_report *r)
+{
+    const it_report_eval *e = &r->eval;
+    int of_eval = !e->measured ? 0 : e->labelled ? 4 : 1;
+    return of_eval + !isnan(e->measured ? e->db : r->output_db) + 1 + (r->file_bytes && r->network_bytes) + (r->peak_bytes > 0);
 }
 
 static void summary(it_out *o, const it_report *r)
@@ -96,11 +120,13 @@ static void summary(it_out *o, const it_report *r)
     it_out_html(o, r->network);
     it_out_add(o, "</h1><p class=\"mute\">quantized to ");
     it_out_html(o, r->output);
-    it_out_printf(o, " by Intact %s</p></header><section id=\"summary\"><ul class=\"cards\">", INTACT_VERSION_STRING);
+    it_out_printf(o, " by Intact %s</p></header>", INTACT_VERSION_STRING);
+    int len = cards_len(r);
+    it_out_printf(o, "<section id=\"summary\"><ul class=\"cards\" style=\"--n:%d\">", len > 4 ? (len + 1) / 2 : len); /* rows of one length, or one less */
     if (e->measured && e->labelled) {
         card(o, it_report_percent(e->top1_integer, a), "top-1, integer");
         card(o, it_report_percent(e->top1_float, a), "top-1, float");
-        snprintf(text, sizeof text, "%+.2f ± %.2f", -100 * e->loss, 100 * e->loss_error);
+        snprintf(text, sizeof text, "%s ± %.2f", it_report_points(-100 * e->loss, a), 100 * e->loss_error);
         card(o, text, "points of accuracy, ± standard error");
     }
     if (e->measured)
@@ -154,8 +180,8 @@ static void accuracy(it_out *o, const it_report *r)
                       it_report_percent(e->top1_integer, a), it_report_percent(e->top5_integer, b), (unsigned long long)e->only_integer);
         table_end(o);
         it_out_printf(
-            o, "<p>The integer network is %+.2f points apart; the standard error of this paired difference (McNemar) is %.2f points over %llu samples.</p>",
-            -100 * e->loss, 100 * e->loss_error, (unsigned long long)e->labelled);
+            o, "<p>The integer network is %s points apart; the standard error of this paired difference (McNemar) is %.2f points over %llu samples.</p>",
+            it_report_points(-100 * e->loss, a), 100 * e->loss_error, (unsigned long long)e->labelled);
     }
     it_out_add(o, "</section>\n");
 }
@@ -165,7 +191,21 @@ static void advice(it_out *o, const it_report *r)
     if (!r->advice_len)
         return;
     section(o, "next", "What to do next");
-    table_begin(o, "Lines go into the array of that name in a recipe (--recipe FILE.json)", "Where|Why|Goes to|Line");
+    bool lines = false;
+    for (size_t i = 0; i < r->advice_len; i++)
+        lines = lines || r->advice[i].line[0];
+    if (!lines) { /* nothing to put anywhere */
+        for (size_t i = 0; i < r->advice_len; i++) {
+            it_out_add(o, "<p>");
+            it_out_html(o, r->advice[i].layer);
+            it_out_add(o, ": ");
+            it_out_html(o, r->advice[i].why);
+            it_out_add(o, "</p>\n");
+        }
+        it_out_add(o, "</section>\n");
+        return;
+    }
+    stack_begin(o, "Lines go into the array of that name in a recipe (--recipe FILE.json)", "Where|Why|Goes to|Line");
     for (size_t i = 0; i < r->advice_len; i++) {
         it_out_add(o, "<tr>");
         cell_text(o, r->advice[i].layer);
@@ -292,15 +332,29 @@ static void details(it_out *o, const it_report *r)
 
 /* ---- what searches add ---- */
 
+/* Of few samples it is 0 in most rows: then the ratios say more. */
+static bool tells_loss(const it_report *r)
+{
+    for (size_t i = 0; i < r->sensitivity_len; i++)
+        if (!isnan(r->sensitivity[i].drop) && r->sensitivity[i].drop != 0)
+            return true;
+    return false;
+}
+
 static void sensitivity(it_out *o, const it_report *r)
 {
     if (!r->sensitivity_len)
         return;
+    bool loss = tells_loss(r);
+    char caption[200];
     section(o, "sensitivity", "Sensitivity");
     it_out_add(o, "<p><span class=\"key a\"></span>values <span class=\"key b\"></span>weights</p><div class=\"scroll\" tabindex=\"0\">");
     it_plot_sensitivity(o, r);
     it_out_add(o, "</div>\n");
-    table_begin(o, "The answer’s signal to noise when this layer alone is quantized; accuracy lost with both", "Layer|>Weights dB|>Values dB|>Both dB|>Accuracy lost|Cause|Recipe");
+    snprintf(caption, sizeof caption, "The answer’s signal to noise when this layer alone is quantized, on %llu samples%s",
+             (unsigned long long)r->sensitivity_samples,
+             loss ? "; accuracy lost with both" : isnan(r->sensitivity[0].drop) ? "" : "; none of it changed the accuracy on them");
+    table_begin(o, caption, loss ? "Layer|>Weights dB|>Values dB|>Both dB|>Accuracy lost|Cause|Recipe" : "Layer|>Weights dB|>Values dB|>Both dB|Cause|Recipe");
     for (size_t i = 0; i < r->sensitivity_len; i++) {
         const it_report_sensitivity *s = &r->sensitivity[i];
         it_out_add(o, "<tr>");
@@ -308,14 +362,48 @@ static void sensitivity(it_out *o, const it_report *r)
         cell_db(o, s->weights_db);
         cell_db(o, s->acts_db);
         cell_db(o, s->both_db);
-        cell_percent(o, s->drop);
+        if (loss)
+            cell_percent(o, s->drop);
         cell_text(o, s->cause);
-        it_out_add(o, "<td class=\"name\"><code>");
+        bool acts = s->line && s->line[0];
+        it_out_add(o, acts ? "<td class=\"name\"><code>" : "<td class=\"name\">");
         it_out_html(o, s->line);
-        it_out_add(o, "</code></td></tr>\n");
+        it_out_add(o, acts ? "</code></td></tr>\n" : "no line of a recipe acts on it</td></tr>\n");
     }
     table_end(o);
     it_out_add(o, "</section>\n");
+}
+
+/* Without a bound nothing is held. */
+static const char *standing(const it_report *r, const it_report_step *s)
+{
+    bool holds = r->bound && s->holds;
+    if (s->failed)
+        return "failed";
+    if (s->chosen)
+        return holds ? "holds, chosen" : r->bound ? "chosen, does not hold" : "chosen";
+    return s->equal ? holds ? "holds, equal" : "equal" : holds ? "holds" : "";
+}
+
+static void steps_caption(it_out *o, const it_report *r)
+{
+    size_t equal = 0;
+    for (size_t i = 0; i < r->steps_len; i++)
+        equal += r->steps[i].equal;
+    it_out_add(o, "<p>In this order, cheapest first. ");
+    if (r->bound) {
+        it_out_add(o, "To be held: ");
+        it_out_html(o, r->bound);
+        it_out_add(o, ".");
+    } else {
+        it_out_add(o, "No bound was given: all were tried, and the one that loses least is taken.");
+    }
+    if (equal > 1)
+        it_out_printf(o,
+                      " %zu steps are equal: what they lose differs from the least by less than two standard errors, which samples as many as these cannot "
+                      "tell apart.%s",
+                      equal, r->bound ? "" : " Of these the one with the best signal to noise is taken.");
+    it_out_add(o, "</p>\n");
 }
 
 static void steps(it_out *o, const it_report *r)
@@ -324,7 +412,9 @@ static void steps(it_out *o, const it_report *r)
         return;
     char a[32];
     section(o, "steps", "Steps tried");
-    table_begin(o, "In this order, cheapest first", "Step|Change|>Size|>Accuracy|>Same answer|>dB|>Seconds|Holds");
+    steps_caption(o, r);
+    table_begin(o, "Points lost: of top-1, against the float network, with the standard error of this paired difference",
+                "Step|Change|>Size|>Accuracy|>Points lost|>Same answer|>dB|>Seconds|Standing");
     for (size_t i = 0; i < r->steps_len; i++) {
         const it_report_step *s = &r->steps[i];
         it_out_add(o, "<tr>");
@@ -332,9 +422,13 @@ static void steps(it_out *o, const it_report *r)
         cell_text(o, s->change);
         it_out_printf(o, "<td class=\"n\">%s</td>", s->failed ? "\u2013" : it_report_bytes(s->bytes, a));
         cell_percent(o, s->accuracy);
+        if (isnan(s->drop) || isnan(s->accuracy))
+            it_out_add(o, "<td class=\"n\">\u2013</td>");
+        else
+            it_out_printf(o, "<td class=\"n\">%s ± %.2f</td>", it_report_points(100 * s->drop, a), 100 * s->drop_error);
         cell_percent(o, s->agreement);
         cell_db(o, s->db);
-        it_out_printf(o, "<td class=\"n\">%.1f</td><td>%s</td></tr>\n", s->seconds, s->failed ? "failed" : s->holds ? "yes" : "no");
+        it_out_printf(o, "<td class=\"n\">%.1f</td><td>%s</td></tr>\n", s->seconds, standing(r, s));
     }
     table_end(o);
     it_out_add(o, "</section>\n");

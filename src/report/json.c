@@ -134,6 +134,10 @@ static void step(it_out *o, const void *item)
     real(o, "seconds", s->seconds);
     flag(o, "holds", s->holds);
     flag(o, "failed", s->failed);
+    real(o, "drop", s->drop);
+    real(o, "drop_standard_error", s->drop_error);
+    flag(o, "equal", s->equal);
+    flag(o, "chosen", s->chosen);
 }
 
 static void point(it_out *o, const void *item)
@@ -201,6 +205,8 @@ intact_status it_report_write_json(const it_report *r, const char *path, const i
     count(&o, "skipped", r->skipped);
     count(&o, "measured_samples", r->measured_samples);
     real(&o, "output_db", r->output_db);
+    text(&o, "bound", r->bound);
+    count(&o, "sensitivity_samples", r->sensitivity_samples);
     evaluation(&o, &r->eval);
     array(&o, "layers", r->layers, r->layers_len, sizeof *r->layers, layer);
     array(&o, "sensitivity", r->sensitivity, r->sensitivity_len, sizeof *r->sensitivity, one_sensitivity);

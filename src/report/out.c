@@ -143,3 +143,11 @@ const char *it_report_percent(double fraction, char buf[32])
     snprintf(buf, 32, fabs(p) < 1 ? "%.3f %%" : "%.2f %%", p);
     return buf;
 }
+
+const char *it_report_points(double points, char buf[32])
+{
+    if (fabs(points) < 0.005)
+        return "0.00";
+    snprintf(buf, 32, "%+.2f", points);
+    return buf;
+}

@@ -25,6 +25,7 @@ INTACT_MUST_USE intact_status it_out_write(it_out *o, const char *path, intact_e
 const char *it_report_db(double v, char buf[32]);
 const char *it_report_bytes(double v, char buf[32]);
 const char *it_report_percent(double fraction, char buf[32]);
+const char *it_report_points(double points, char buf[32]); /* "+0.25", "0.00" */
 
 /* SVG, one element each. */
 void it_plot_hist(it_out *o, const it_report_hist *h, const char *title, const char *colour);

@@ -42,7 +42,13 @@ typedef struct it_report_eval {
 
 /* What becomes of the answer when this layer alone is quantized. */
 typedef struct it_report_sensitivity { const char *layer, *cause, *line; double weights_db, acts_db, both_db, drop; } it_report_sensitivity;
-typedef struct it_report_step { const char *what, *change; double bytes, accuracy, agreement, db, seconds; bool holds, failed; } it_report_step; /* failed: change says why */
+typedef struct it_report_step {
+    const char *what, *change;
+    double bytes, accuracy, agreement, db, seconds;
+    bool holds, failed;      /* failed: change says why */
+    double drop, drop_error; /* fractions; McNemar's standard error */
+    bool equal, chosen;      /* equal: it loses as little as the least, within two standard errors */
+} it_report_step;
 typedef struct it_report_point { const char *label; double bytes, accuracy; bool chosen; } it_report_point;
 typedef struct it_report_note { const char *layer, *text; } it_report_note;
 /* What to try next: why, and the line of a recipe that does it ("" where a sentence is all). */
@@ -51,6 +57,8 @@ typedef struct it_report_advice { const char *layer, *why, *where, *line; } it_r
 typedef struct it_report {
     const char *network, *output, *network_sha, *calib_sha, *preprocess, *recipe; /* recipe: JSON */
     uint64_t network_bytes, file_bytes, peak_bytes, samples, skipped, measured_samples;
+    const char *bound;       /* what steps have to hold; NULL: nothing */
+    uint64_t sensitivity_samples;
     double output_db; /* on the measured_samples of the calibration set */
     it_report_eval eval;
     const char *done[16];

@@ -31,34 +31,48 @@ try() {
     expect "$2" "$3" quantize --recipe r.json
 }
 near=${layer%?}x
-try "{\"intact_recipe\": 1, \"layers\": [{\"name\": \"$near\", \"weights\": {\"bits\": 4}}]}" 2 "no layer with weights is called \"$near\"; nearest: [^ ]+"
-try "{\"intact_recipe\": 1, \"values\": [{\"name\": \"inputt\", \"activations\": {\"bits\": 4}}]}" 2 'no value is called "inputt"; nearest: input'
+try "{\"intact_recipe\": 1, \"layers\": [{\"name\": \"$near\", \"weights\": {\"bits\": 4}}]}" 2 "r.json: layers\[0\].name: no layer with weights is called \"$near\"; nearest: conv_[0-9]+; [0-9]+ can be named: intact info MODEL.onnx --layers lists them"
+try "{\"intact_recipe\": 1, \"values\": [{\"name\": \"inputt\", \"activations\": {\"bits\": 4}}]}" 2 'r.json: values\[0\].name: no value is called "inputt"; nearest: input; .*--ranges lists them'
+try "{\"intact_recipe\": 1, \"layers\": [{\"name\": \"first\"}, {\"name\": \"no such\", \"weights\": {\"bits\": 4}}]}" 2 'r.json: layers\[1\].name: no layer .* is called "no such"; [0-9]+ can be named'
+try '{"intact_recipe": 1, "activations": {"range": [-1, 1]}}' 2 'r.json: activations.range: is "-1 1" for all values; .*"values"'
+expect 2 'activations.range: is "-1 1" for all values' quantize --set 'activations.range=-1 1'
 for bits in 0 1 9 16 33 -4; do
     try "{\"intact_recipe\": 1, \"weights\": {\"bits\": $bits}}" 2 "r.json: weights.bits: is \"$bits\"; 2 to 8 bits are possible"
 done
 for bits in 0 1 9 15 17 31 33; do
     try "{\"intact_recipe\": 1, \"layers\": [{\"name\": \"first\", \"activations\": {\"bits\": $bits}}]}" 2 "layers\[0\].activations.bits: is \"$bits\"; 2 to 8 bits, or 16, are possible"
 done
-try '{"intact_recipe": 1, "weights": {"bits": "4"}}' 2 'weights.bits: a whole number is needed'
-try '{"intact_recipe": 1, "weights": {"bits": 4.5}}' 2 'weights.bits: a whole number is needed'
-try '{"intact_recipe": 1, "weights": {"bitz": 4}}' 2 'weights.bitz: there is no such field'
+try '{"intact_recipe": 1, "weights": {"bits": "4"}}' 2 'weights.bits: is "4"; a whole number is needed'
+try '{"intact_recipe": 1, "weights": {"bits": 4.5}}' 2 'weights.bits: is 4.5; a whole number is needed'
+try '{"intact_recipe": 1, "weights": {"bitz": 4}}' 2 'weights.bitz: there is no such field; nearest: bits; there are: bits, per, scheme, range, round'
 try '{"intact_recipe": 1, "activations": {"method": "entrpy"}}' 2 'activations.method.*entropy'
 try '{"intact_recipe": 1, "values": [{"name": "input", "activations": {"range": [1, 2]}}]}' 2 'values\[0\].activations.range.*lo <= 0 <= hi'
 try '{"intact_recipe": 1, "values": [{"name": "input", "activations": {"range": [0, 1e400]}}]}' 4 'not JSON'
-try '{"intact_recipe": 1, "methods": ["equalise"]}' 2 'did you mean "equalize"'
-try '{"intact_recipe": 1, "layer": []}' 2 '"layer" is not a member of recipes.*layers'
+try '{"intact_recipe": 1, "methods": ["equalise"]}' 2 'r.json: methods\[0\]: is "equalise"; did you mean "equalize"'
+try '{"intact_recipe": 1, "methods": ["bias", 3]}' 2 'r.json: methods\[1\]: is 3; a name is needed'
+try '{"intact_recipe": 1, "keep_softmax": 1}' 2 'r.json: keep_softmax: is 1; true or false is needed'
+try '{"intact_recipe": 1, "layers": {}}' 2 'r.json: layers: is \{\}; a list is needed'
+try '{"intact_recipe": 1, "calibration": {"samples": -3}}' 2 'r.json: calibration: is .*-3.*whole numbers'
+try '{"intact_recipe": 2}' 2 'r.json: intact_recipe: is 2; a recipe begins with'
+try '' 4 'r.json: is empty; it would begin with \{"intact_recipe": 1'
+try '[]' 4 'r.json: holds JSON, but no object'
+try '{"intact_recipe": 1, "layer": []}' 2 '"layer" is not a member of recipes; nearest: layers; there are: .*values'
 try '{"recipe": 1}' 2 'begins with'
 try '{"intact_recipe": 1,' 4 'not JSON: line 1'
 expect 4 'none.json' quantize --recipe none.json
 expect 2 '2 to 8' quantize --weight-bits 9
 expect 2 '2 to 8' quantize --act-bits 1
-expect 2 'nearest: ' quantize --weight-bits 4 --keep8 "$near"
+expect 2 '^intact: --keep8: no layer .*nearest: ' quantize --weight-bits 4 --keep8 "$near"
 
 # ranges
 echo '{"intact_ranges": 1, "values": {"input": [-1, "2"]}}' > g.json
-expect 2 'g.json: input: two numbers' quantize --range-file g.json
+expect 2 'g.json: input: is \[-1,"2"\]; two numbers' quantize --range-file g.json
 echo '{"intact_ranges": 1, "values": {"inptu": [-1, 2]}}' > g.json
-expect 2 'no value is called "inptu"; nearest: input' quantize --range-file g.json
+expect 2 'g.json: values: no value is called "inptu"; nearest: input' quantize --range-file g.json
+echo '{"intact_ranges": 1, "values": {"input": [1, 2]}}' > g.json
+expect 2 'g.json: input: is "1 2"; two finite numbers, lo <= 0 <= hi' quantize --range-file g.json
+: > g.json
+expect 4 'g.json: is empty; it would begin with .*intact_ranges' quantize --range-file g.json
 echo '{"intact_ranges": 1}' > g.json
 expect 2 'a ranges file is' quantize --range-file g.json
 

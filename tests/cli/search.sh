@@ -125,7 +125,23 @@ import json
 r = json.load(open("t1/report.json"))
 rows = r["sensitivity"]["rows"]
 assert sum(x["layer"] for x in rows) == 8
-assert all(x["cause"] and x["remedy"] for x in rows)
+assert all(x["cause"] for x in rows) and any(x["remedy"] for x in rows)
+for x in rows: # a line or nothing, never what the recipe says already
+    if x["remedy"]: # the recipe says max
+        line = json.loads(x["remedy"] if x["remedy"][0] == "{" else "{%s}" % x["remedy"])
+        assert line.get("activations", {}).get("method") != "max" and line.get("name", x["name"]) in (x["name"], x.get("value")), x
+steps = r["steps"]
+assert r["holds"] is None and all(s["drop_standard_error"] >= 0 and isinstance(s["equal"], bool) for s in steps)
+best = next(s for s in steps if s["step"] == r["recommended"])
+assert best["equal"] and best["sqnr_db"] == max(s["sqnr_db"] for s in steps if s["equal"]), best
+import re
+page = open("t1/report.html", encoding="utf-8").read()
+assert "<h1>r8.onnx</h1>" in page and "<title>r8.onnx quantized</title>" in page
+sections = dict(re.findall(r'<section id="(\w+)">(.*?)</section>', page, re.S))
+assert {"summary", "accuracy", "done", "sensitivity", "steps"} <= set(sections), sections.keys()
+assert "activations at the peak" in sections["summary"] and "<b>0 B</b>" not in sections["summary"] and sections["done"].count("<li>") > 2
+assert "No bound was given" in sections["steps"] and "holds" not in sections["steps"] and sections["steps"].count(">chosen<") == 1 and ">equal<" in sections["steps"]
+assert "-0.00" not in re.sub("<svg.*?</svg>", "", page, flags=re.S)
 assert all(len(x["cost_by_bits"]) == 4 for x in rows if x["layer"])
 sizes = [p["file_bytes"] for p in r["pareto"]]
 assert sizes == sorted(sizes) and sizes

@@ -18,6 +18,15 @@ for width in 360 800 1600; do
         *) fail "at $width pixels: $seen" ;;
     esac
 done
+# cards in rows of one length, or one less; no column of sentences is cut off
+"$intact" quantize "$tmp/n.onnx" -o "$tmp/n.itm" --calib "$tmp/calib.npy" --report "$tmp/few.html" --quiet > /dev/null 2>&1 || fail "no report"
+for page in r few; do
+    sed -e 's#</body>#<script>const rows={};for(const e of document.querySelectorAll(".cards li")){const b=e.getBoundingClientRect();(rows[b.top]??=[]).push(b.width)}const w=Object.values(rows),most=Math.max(...w.map(r=>r.length)),all=document.documentElement.clientWidth;const lone=w.filter(r=>r.length===1\&\&most>1\&\&r[0]<all*0.7).length;const cut=[...document.querySelectorAll(".stack td")].filter(e=>e.getBoundingClientRect().right>all).length;document.body.setAttribute("data-seen",`lone=${lone} short=${w.filter(r=>r.length<most-1\&\&r[0]<all*0.7).length} cut=${cut} lines=${document.querySelectorAll(".stack code").length>0}`)</script></body>#' "$tmp/$page.html" > "$tmp/cards.html"
+    for width in 360 420 800 1280 1600; do
+        seen=$(look --window-size=$width,2000 --dump-dom "file://$tmp/cards.html" | grep -o 'data-seen="[^"]*"')
+        [ "$seen" = 'data-seen="lone=0 short=0 cut=0 lines=true"' ] || fail "$page at $width pixels: $seen"
+    done
+done
 for scheme in 0 1; do
     look --blink-settings=preferredColorScheme=$scheme --window-size=1000,2000 --screenshot="$tmp/s$scheme.png" "file://$tmp/open.html" > /dev/null
     [ "$(stat -c %s "$tmp/s$scheme.png" 2> /dev/null || echo 0)" -gt 40000 ] || fail "an empty picture"

@@ -13,7 +13,9 @@ j, page = json.load(open("s.json")), open("s.html", encoding="utf-8").read()
 assert j["output"] == "s.itm" and len(j["steps"]) > 2 and len(j["points"]) > 1 and j["layers"] and j["eval"]["labelled"] == 200
 assert sum(p["chosen"] for p in j["points"]) == 1 and all(s["bytes"] > 0 for s in j["steps"])
 rows = j["sensitivity"]
-assert len(rows) >= 8 and all(r["cause"] and r["line"] for r in rows)
+assert len(rows) >= 8 and all(r["cause"] for r in rows) and sum(bool(r["line"]) for r in rows) > len(rows) / 2 and j["sensitivity_samples"] == 64
+assert j["bound"] == "at most 100 points of top-1 lost" and "To be held: at most 100 points" in page and sum(s["chosen"] for s in j["steps"]) == 1
+assert all(abs(s["drop"]) <= 1 and s["drop_standard_error"] >= 0 for s in j["steps"])
 sections = re.findall(r'<section id="(\w+)">(.*?)</section>', page, re.S)
 assert [s for s, _ in sections] == ["summary", "accuracy", "next", "done", "layers", "sensitivity", "steps", "pareto", "details"], [s for s, _ in sections]
 for name, text in sections:

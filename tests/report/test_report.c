@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_report.c: records to page and JSON: all sections, hostile names, size, advice. */
+#include <fnmatch.h>
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
@@ -113,7 +114,7 @@ static void test_sections(void **state)
     assert_null(strstr(text, "id=\"pareto\""));
     free(text);
     it_report_sensitivity s[] = {{"a", "range", "{}", 30, 40, 29, 0.001}, {"b", NULL, NULL, NAN, INFINITY, 12, NAN}};
-    it_report_step t[] = {{"max", "", 3e5, 0.9, 0.99, 30, 1.5, false, false}, {"mse", "activations.method", 3e5, 0.91, 0.995, 33, 2, true, false}};
+    it_report_step t[] = {{"max", "", 3e5, 0.9, 0.99, 30, 1.5, true, false, 0.02, 0.01, true, false}, {"mse", "activations.method", 3e5, 0.91, 0.995, 33, 2, true, false, -0.0, 0.002, true, true}};
     it_report_point p[] = {{"8 bits", 1e6, 0.91, true}, {"4 bits", 6e5, 0.88, false}};
     f->r.sensitivity = s, f->r.steps = t, f->r.points = p;
     f->r.sensitivity_len = f->r.steps_len = f->r.points_len = 2;
@@ -124,6 +125,19 @@ static void test_sections(void **state)
     assert_non_null(pareto);
     assert_non_null(strstr(pareto, "<circle"));
     assert_null(strstr(text, ">nan"));
+    assert_non_null(strstr(text, "No bound was given"));
+    assert_non_null(strstr(text, "2 steps are equal"));
+    assert_non_null(strstr(text, "<td>equal</td>"));
+    assert_non_null(strstr(text, "<td>chosen</td>"));
+    assert_non_null(strstr(text, ">+2.00 ± 1.00<"));
+    assert_non_null(strstr(text, ">0.00 ± 0.20<"));
+    assert_null(strstr(text, "holds"));
+    assert_non_null(strstr(text, "no line of a recipe acts on it"));
+    free(text);
+    f->r.bound = "at most 3 points of top-1 lost";
+    text = page(f, &len);
+    assert_non_null(strstr(text, "To be held: at most 3 points of top-1 lost."));
+    assert_non_null(strstr(text, "<td>holds, chosen</td>"));
     free(text);
     intact_error err;
     assert_int_equal(it_report_write_json(&f->r, f->path, &it_alloc_libc, &err), INTACT_OK);
@@ -155,6 +169,51 @@ static void test_advice(void **state)
     assert_non_null(strstr(f->r.advice[f->r.advice_len - 1].line, "\"bits\": 8"));
 }
 
+/* Names that JSON or a pattern reads otherwise are escaped, and none is cut. */
+static void test_hostile_lines(void **state)
+{
+    fixture *f = *state;
+    intact_error err;
+    char name[400];
+    memset(name, 'n', sizeof name - 1);
+    memcpy(name, "a\"b\\c*[0]\n", 11);
+    name[sizeof name - 1] = 0;
+    f->r.layers_len = 1;
+    layer_of(f, 0, name);
+    assert_int_equal(it_report_advise(&f->r, &f->arena, &err), INTACT_OK);
+    json_t *j = json_loads(f->r.advice[f->r.advice_len - 1].line, 0, NULL);
+    assert_non_null(j);
+    const char *pattern = json_string_value(json_object_get(j, "name"));
+    assert_int_equal(fnmatch(pattern, name, 0), 0);
+    name[6] = 'x'; /* no star */
+    assert_int_not_equal(fnmatch(pattern, name, 0), 0);
+    json_decref(j);
+}
+
+/* Samples enough, and no loss beyond chance: one sentence, no line. Too few: it is said, and what could be done stays. */
+static void test_nothing_to_do(void **state)
+{
+    fixture *f = *state;
+    intact_error err;
+    size_t len;
+    f->r.samples = 32;
+    f->r.eval = (it_report_eval){.measured = true, .data = "d", .n = 1000, .labelled = 1000, .agreement = 1, .loss = -0.0, .loss_error = 0.001};
+    assert_int_equal(it_report_advise(&f->r, &f->arena, &err), INTACT_OK);
+    assert_int_equal(f->r.advice_len, 1);
+    assert_non_null(strstr(f->r.advice[0].why, "by 0.00 points with a standard error of 0.10: nothing has to be done"));
+    char *text = page(f, &len);
+    assert_null(strstr(text, "-0.00"));
+    assert_null(strstr(text, "Lines go into"));
+    free(text);
+    f->r.eval.labelled = 12, f->r.eval.loss = 0.05, f->r.eval.loss_error = 0.04;
+    assert_int_equal(it_report_advise(&f->r, &f->arena, &err), INTACT_OK);
+    assert_non_null(strstr(f->r.advice[0].why, "12 labelled samples are too few"));
+    assert_true(f->r.advice_len > 3);
+    f->r.eval.labelled = 5000, f->r.eval.loss_error = 0.004;
+    assert_int_equal(it_report_advise(&f->r, &f->arena, &err), INTACT_OK);
+    assert_non_null(strstr(f->r.advice[0].why, "more than chance"));
+}
+
 static void test_cause(void **state)
 {
     (void)state;
@@ -170,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_large, setup, teardown),  cmocka_unit_test_setup_teardown(test_escapes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sections, setup, teardown), cmocka_unit_test_setup_teardown(test_advice, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hostile_lines, setup, teardown), cmocka_unit_test_setup_teardown(test_nothing_to_do, setup, teardown),
         cmocka_unit_test(test_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
