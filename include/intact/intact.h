@@ -27,6 +27,7 @@ typedef struct intact_ctx_options {
     /* what: "calibrating", "evaluating", ...; done of total samples or steps. Return 0 to go on, anything else stops with CANCELLED. */
     int (*progress)(void *user, const char *what, uint64_t done, uint64_t total);
     void *user;
+    const char *shape;         /* "1x3x224x224": of the first input of float networks that leave dimensions open; NULL: as they say. Lives as long as the ctx */
 } intact_ctx_options;
 
 INTACT_API void intact_ctx_options_default(intact_ctx_options *o);
@@ -178,7 +179,8 @@ typedef struct intact_search_result {
     double seconds;
     int bounded;                /* there was a goal: without one every step holds */
 } intact_search_result;
-/* Not meeting the goal is no failure: holds is 0, nothing is at output, and the best that was found is at "<output without .itm>.best.itm" (of an ONNX output, ".best.onnx").
+/* Not meeting the goal is no failure: holds is 0, nothing is at output, and the best that was found is at "<output without .itm>.best.itm" (of an ONNX output, ".best.onnx"),
+** its steps and its recipe at "....best.json". What is written says nothing of the search: its recipe alone gives the same bytes.
 ** With quantize.report the best step is quantized once more for its report, which then holds sensitivity, steps and the curve too. */
 INTACT_MUST_USE INTACT_API intact_status intact_search(intact_ctx *c, const char *model_path, const intact_search_options *o, intact_search_result *out, intact_error *err);
 /* Measures sensitivity, the steps of the search and the curve of size against accuracy; writes report.html, report.json and recipe.json into folder.
@@ -186,6 +188,83 @@ INTACT_MUST_USE INTACT_API intact_status intact_search(intact_ctx *c, const char
 INTACT_MUST_USE INTACT_API intact_status intact_tune(intact_ctx *c, const char *model_path, const char *folder, const intact_search_options *o, intact_search_result *out,
                                                      intact_error *err);
 INTACT_API void intact_search_result_release(intact_ctx *c, intact_search_result *r);
+
+/* ---- train: a float network learns from labelled samples ---- */
+
+typedef struct intact_train_epoch { /* all of one epoch; top1 and val_top1 are fractions, val_top1 -1 where nothing was given to measure on */
+    uint32_t epoch, epochs;   /* from 1 */
+    double loss, top1;        /* mean over the epoch's samples, as the network stood at each step, augmented */
+    double val_top1;          /* of the network as it would be written now */
+    double rate, norm;        /* the last step's learning rate and length of the gradient */
+    double seconds;           /* with the evaluation */
+    double images_per_second; /* without it */
+    double waited;            /* seconds that the trainer stood still for want of data */
+    uint64_t images, skipped; /* unreadable ones were left out */
+} intact_train_epoch;
+
+typedef struct intact_train_options {
+    const char *output;       /* path of the .onnx */
+    intact_data_options data, val; /* data.limit: so many, chosen at random. val.path NULL: accuracy is not measured */
+    uint32_t epochs, batch;   /* batch 0: 128 */
+    const char *optimizer;    /* a name of intact_list_optimizers; NULL: "sgd" */
+    double rate;              /* learning rate; 0: the optimizer's usual one */
+    double momentum;          /* sgd */
+    int nesterov;
+    double decay;             /* weight decay */
+    int decay_all;            /* 1: of biases and batch normalization too */
+    const char *schedule;     /* a name of intact_list_schedules; NULL: "cosine" */
+    double warmup;            /* epochs of a linear rise */
+    const double *milestones; /* step: epochs at which the rate drops, ascending, at most 8; none: after half and three quarters */
+    size_t milestones_len;
+    double factor;            /* step: by which it drops; 0: 0.1 */
+    const char *augment;      /* "crop=4,flip,cutout=8"; NULL: none */
+    double smoothing;         /* of labels, 0..1 */
+    const char *teacher;      /* path of a float network whose answers are learned too; NULL: none */
+    double teacher_share;     /* of its part of the loss, 0..1; 0: 0.9 */
+    double temperature;       /* 0: 4 */
+    double clip;              /* the gradient's largest length; 0: any */
+    double average;           /* decay of an exponential moving average of weights (0.999; less in the first steps), which is then what is measured and written; 0: none */
+    uint64_t restat;          /* training samples that batch normalizations take their statistics from anew, each time before measuring and writing; 0: none, or
+                              ** 2048 with average */
+    int sync_statistics;      /* 1: batch normalizations over the samples of all processes that mpirun started, not each its own */
+    int freeze_statistics;    /* 1: batch normalizations keep the statistics they came with, in training too */
+    const char *dtype;        /* "f32", "bf16", "f16": what operands of convolutions and matrix products are rounded to, in training, and bf16 what waits for
+                              ** the backward pass too; sums, weights and the arithmetic of everything else stay float32. NULL: "f32" */
+    double loss_scale;        /* f16: the loss is multiplied by it, so that small gradients survive; 0: found and kept as large as it can be */
+    const char *qat;          /* a name of intact_list_qat_methods: values and weights are rounded while the network learns, and what is written, and measured, is an
+                              ** integer program (.itm); NULL: none, and the following are not looked at */
+    int weight_bits, act_bits;/* 2..8 each */
+    const char *qat_from;     /* where ranges come from: a name of intact_list_methods, or "best-ptq" (the best found by trials); NULL: the method's own choice */
+    const char *qat_keep;     /* layers that keep 8 bits: "first,last" (NULL: these), names with * and ?, "none" */
+    int weights_per_tensor;   /* 1: one step for all channels of a layer */
+    uint32_t qat_delay;       /* steps before activations are rounded */
+    double freeze_after;      /* epochs after which batch normalizations keep their statistics; 0: never */
+    uint64_t seed;            /* of order and augmentation */
+    uint32_t feeders;         /* threads that read samples ahead; 0: half of the workers, at least 1 */
+    const char *checkpoint;   /* path; NULL: "<output>.ckpt", which goes away at the end */
+    uint64_t checkpoint_steps;/* besides the start and the end of each epoch; 0: only there */
+    const char *resume;       /* a checkpoint of the same run to go on from; NULL: begin anew */
+    const char *metrics;      /* path: a line of JSON an epoch. NULL: none */
+    const char *report, *report_json; /* paths; rewritten after every epoch (docs/REPORT.md). NULL: none */
+    void (*on_epoch)(void *user, const intact_train_epoch *e); /* NULL: nobody is told */
+    void *user;
+} intact_train_options;
+INTACT_API void intact_train_options_default(intact_train_options *o);
+
+typedef struct intact_train_result {
+    intact_train_epoch *epochs; /* those before a resumed run's start too */
+    uint32_t epochs_len, resumed; /* resumed: epochs that were there already */
+    uint64_t parameters, samples, val_samples, file_bytes, memory_bytes; /* memory: of the trainer's buffers */
+    double val_top1, val_top5, val_standard_error; /* fractions, of the file that was written; -1 without val */
+    double seconds;
+    char sha256[65];          /* of that file */
+    uint32_t processes;       /* that trained together: 1, or mpirun's */
+    int silent;               /* one of several processes, and not the one that writes and speaks */
+} intact_train_result;
+/* The network that is written differs from the one that was read in trained numbers alone (where a file computes weights from constants: in these, folded).
+** Same options, threads and machine: same bytes, also when the run was stopped at any moment and resumed. Without success *out holds the epochs done. */
+INTACT_MUST_USE INTACT_API intact_status intact_train(intact_ctx *c, const char *model_path, const intact_train_options *o, intact_train_result *out, intact_error *err);
+INTACT_API void intact_train_result_release(intact_ctx *c, intact_train_result *r);
 
 /* ---- eval and compare ---- */
 
@@ -320,6 +399,9 @@ INTACT_API uint32_t intact_list_export_formats(intact_export_format *out, uint32
 
 INTACT_API const char *const *intact_list_methods(void);     /* calibrators */
 INTACT_API const char *const *intact_list_preprocess(void);  /* named preprocessings */
+INTACT_API const char *const *intact_list_optimizers(void);
+INTACT_API const char *const *intact_list_qat_methods(void);
+INTACT_API const char *const *intact_list_schedules(void);   /* of the learning rate */
 /* One row a supported operator: its ONNX name, 1 when it has an integer form. Returns the count; out may be NULL. */
 INTACT_API uint32_t intact_list_operators(intact_op_count *out, uint32_t cap);
 /* "did you mean": the nearest of len names, NULL when none is near. */

@@ -51,6 +51,8 @@ static void shape_text(char *buf, size_t cap, uint32_t rank, const int64_t *dims
 uint64_t it_api_node_macs(const it_node *n)
 {
     int w = n->op->quant.weight_in;
+    if (n->op->unrolled && n->in[0]->t.rank == 3) /* both weights once a step */
+        return (uint64_t)n->in[0]->t.dim[0] * (uint64_t)(it_tensor_len(&n->in[1]->t) + it_tensor_len(&n->in[2]->t));
     if (n->out_len < 1 || !n->out[0] || n->out[0]->t.rank < 1)
         return 0;
     uint64_t out = (uint64_t)it_tensor_len(&n->out[0]->t);
@@ -130,7 +132,7 @@ static intact_status float_info(intact_ctx *c, const intact_model *m, intact_inf
         l->macs = it_api_node_macs(n);
         l->parameters = node_parameters(n);
         out->macs += l->macs;
-        count_op(out, op, n->op->lower != NULL || n->op->absorbed);
+        count_op(out, op, it_op_has_integer(n->op));
     }
     for (size_t i = 0; i < g->values.len; i++)
         if (g->values.items[i]->is_const && it_type_is_float(g->values.items[i]->t.type))

@@ -21,6 +21,36 @@ const char *const *intact_list_preprocess(void)
     return names;
 }
 
+const char *const *intact_list_optimizers(void)
+{
+#define OPTIMIZER(name) #name,
+    static const char *const names[] = {
+#include "train/optimizer_list.h"
+        NULL};
+#undef OPTIMIZER
+    return names;
+}
+
+const char *const *intact_list_qat_methods(void)
+{
+#define QAT(name) #name,
+    static const char *const names[] = {
+#include "qat/qat_list.h"
+        NULL};
+#undef QAT
+    return names;
+}
+
+const char *const *intact_list_schedules(void)
+{
+#define SCHEDULE(name) #name,
+    static const char *const names[] = {
+#include "train/schedule_list.h"
+        NULL};
+#undef SCHEDULE
+    return names;
+}
+
 uint32_t intact_list_operators(intact_op_count *out, uint32_t cap)
 {
     uint32_t len = 0;
@@ -28,7 +58,7 @@ uint32_t intact_list_operators(intact_op_count *out, uint32_t cap)
         if (!(*op)->onnx)
             continue;
         if (out && len < cap) {
-            out[len] = (intact_op_count){.has_integer = (*op)->lower != NULL || (*op)->absorbed};
+            out[len] = (intact_op_count){.has_integer = it_op_has_integer(*op)};
             strncpy(out[len].op, (*op)->onnx, sizeof out[len].op - 1);
         }
         len++;

@@ -165,8 +165,11 @@ static void fill_result(const it_graph *g, intact_new_result *out)
     for (size_t i = 0; i < g->nodes.len; i++) {
         const it_node *n = g->nodes.items[i];
         bool bn = n->op == &it_op_batch_normalization; /* its means and variances are not trained */
-        int end = bn ? 3 : n->op->quant.weight_in ? n->in_len : 0;
-        for (int k = 1; k < end; k++) out->parameters += (uint64_t)it_tensor_len(&n->in[k]->t);
+        for (int k = 1; k < (bn ? 3 : n->in_len); k++) {
+            const it_value *v = n->in[k];
+            if (v && v->is_const && v->t.type == IT_F32 && it_tensor_len(&v->t) > 1) /* bounds of a clamp are none */
+                out->parameters += (uint64_t)it_tensor_len(&v->t);
+        }
     }
 }
 

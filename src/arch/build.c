@@ -64,19 +64,26 @@ static it_value *constant_all(it_build *b, const char *node, const char *role, i
     return v;
 }
 
-/* He and others' initialization for rectifiers: variance 2 / fan_in, fan_in being the weights that make one output. */
-static it_value *constant_he(it_build *b, const char *node, int rank, const int64_t *dim)
+static it_value *constant_drawn(it_build *b, const char *node, const char *role, int rank, const int64_t *dim, double variance)
 {
-    it_value *v = constant(b, node, "weight", IT_F32, rank, dim);
+    it_value *v = constant(b, node, role, IT_F32, rank, dim);
     size_t len = v ? (size_t)it_tensor_len(&v->t) : 0;
     for (size_t i = 0; i < len && b->st == INTACT_OK; i += DRAWN_AT_ONCE) {
         size_t n = len - i < DRAWN_AT_ONCE ? len - i : DRAWN_AT_ONCE;
-        it_arch_gauss(&b->rng, (float *)v->t.data + i, n, sqrt(2.0 * (double)dim[0] / (double)len));
+        it_arch_gauss(&b->rng, (float *)v->t.data + i, n, sqrt(variance));
         b->drawn += n;
         if (b->o->progress && b->o->progress(b->o->user, "drawing weights", b->drawn, 0))
             b->st = it_fail(b->err, INTACT_E_CANCELLED, node, "stopped on request after %llu weights", (unsigned long long)b->drawn);
     }
     return b->st == INTACT_OK ? v : NULL;
+}
+
+/* He and others' initialization for rectifiers: variance 2 / fan_in, fan_in being the weights that make one output. */
+static it_value *constant_he(it_build *b, const char *node, int rank, const int64_t *dim)
+{
+    int64_t fan_in = 1;
+    for (int k = 1; k < rank; k++) fan_in *= dim[k];
+    return constant_drawn(b, node, "weight", rank, dim, 2.0 / (double)fan_in);
 }
 
 /* ---- nodes ---- */
@@ -312,14 +319,19 @@ static it_value *reshape(it_build *b, it_value *x, const int64_t *dim, int rank)
     return add_one(b, &(node_spec){.name = name, .onnx = "Reshape", .in = {x, constant_ints(b, name, "shape", dim, rank)}, .in_len = 2});
 }
 
+static it_value *transpose(it_build *b, it_value *x, const int64_t *perm, size_t len)
+{
+    node_spec n = {.name = next_name(b, "transpose"), .onnx = "Transpose", .in = {x}, .in_len = 1, .attrs_len = 1};
+    n.attrs[0] = attr_ints("perm", perm, len);
+    return add_one(b, &n);
+}
+
 it_value *it_build_shuffle(it_build *b, it_value *x, int64_t groups)
 {
     if (b->st != INTACT_OK) return NULL;
     int64_t c = it_build_channels(x), h = x->t.dim[2], w = x->t.dim[3];
     it_value *y = reshape(b, x, (int64_t[]){0, groups, c / groups, h, w}, 5); /* 0: the batch stays */
-    node_spec n = {.name = next_name(b, "transpose"), .onnx = "Transpose", .in = {y}, .in_len = 1, .attrs_len = 1};
-    n.attrs[0] = attr_ints("perm", (int64_t[]){0, 2, 1, 3, 4}, 5);
-    return reshape(b, add_one(b, &n), (int64_t[]){0, c, h, w}, 4);
+    return reshape(b, transpose(b, y, (int64_t[]){0, 2, 1, 3, 4}, 5), (int64_t[]){0, c, h, w}, 4);
 }
 
 it_value *it_build_subsample(it_build *b, it_value *x, int64_t step)
@@ -338,6 +350,33 @@ it_value *it_build_pad_channels(it_build *b, it_value *x, int64_t before, int64_
     const char *name = next_name(b, "pad");
     it_value *pads = constant_ints(b, name, "pads", (int64_t[]){0, before, 0, 0, 0, after, 0, 0}, 8);
     return add_one(b, &(node_spec){.name = name, .onnx = "Pad", .in = {x, pads}, .in_len = 2});
+}
+
+it_value *it_build_rows(it_build *b, it_value *x)
+{
+    if (b->st != INTACT_OK) return NULL;
+    const int64_t h = x->t.dim[2], row = x->t.dim[1] * x->t.dim[3];
+    if (x->t.dim[1] > 1) x = transpose(b, x, (int64_t[]){0, 2, 1, 3}, 4);
+    return reshape(b, x, (int64_t[]){0, h, row}, 3);
+}
+
+/* Glorot and Bengio's variance 1 / fan_in for what goes through tanh and sigmoid; what a cell keeps begins with a bias of 1 (Jozefowicz and others 2015). */
+it_value *it_build_recurrent(it_build *b, it_value *x, const char *onnx, int gates, int64_t hidden)
+{
+    x = transpose(b, x, (int64_t[]){1, 0, 2}, 3);
+    const char *name = next_name(b, "recurrent");
+    if (b->st != INTACT_OK) return NULL;
+    const bool cells = gates == 4;
+    node_spec n = {.name = name, .onnx = onnx, .in = {x}, .in_len = 4, .attrs_len = cells ? 1 : 2};
+    n.attrs[0] = attr_int("hidden_size", hidden);
+    n.attrs[1] = attr_int("linear_before_reset", 1); /* as cuDNN and PyTorch */
+    n.in[1] = constant_drawn(b, name, "weight", 3, (int64_t[]){1, gates * hidden, x->t.dim[2]}, 1.0 / (double)x->t.dim[2]);
+    n.in[2] = constant_drawn(b, name, "recurrence", 3, (int64_t[]){1, gates * hidden, hidden}, 1.0 / (double)hidden);
+    n.in[3] = constant(b, name, "bias", IT_F32, 2, (int64_t[]){1, 2 * gates * hidden});
+    for (int64_t i = 0; cells && n.in[3] && i < hidden; i++) ((float *)n.in[3]->t.data)[2 * hidden + i] = 1; /* gates i, o, f, c */
+    it_value *y[2];
+    add_node(b, &n, y, 2);
+    return reshape(b, y[1], (int64_t[]){-1, hidden}, 2);
 }
 
 it_value *it_build_flatten(it_build *b, it_value *x) { return unary(b, x, "flatten", "Flatten"); }

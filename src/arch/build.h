@@ -60,6 +60,10 @@ it_value *it_build_pad_channels(it_build *b, it_value *x, int64_t before, int64_
 it_value *it_build_squeeze_excite(it_build *b, it_value *x, int64_t squeeze, it_act act, it_act gate);
 it_value *it_build_flatten(it_build *b, it_value *x);
 it_value *it_build_dense(it_build *b, it_value *x, int64_t out, it_act act);
+/* An image as a sequence of its rows: (N, H, C W). */
+it_value *it_build_rows(it_build *b, it_value *x);
+/* The last state (N, hidden) of a recurrent layer (LSTM: 4 gates, GRU: 3) over a sequence (N, steps, features). */
+it_value *it_build_recurrent(it_build *b, it_value *x, const char *onnx, int gates, int64_t hidden);
 /* Average, flatten, dense to the classes: how most of them end. */
 it_value *it_build_head(it_build *b, it_value *x);
 

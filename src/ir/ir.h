@@ -79,6 +79,8 @@ typedef struct it_value {
     bool is_input, is_output;
     it_node *producer;    /* NULL for inputs and constants */
     it_quant *q;          /* NULL: not quantized */
+    const struct it_value *like; /* shares its quantization parameters (the same thing in an earlier step of a recurrent layer); NULL: with nobody */
+    bool wide;            /* asks for 16 bits where its readers take them */
     const float *tuned;   /* a constant's content in the quantized network, where methods changed it (a corrected bias); NULL: t.data */
     int64_t declared[IT_RANK_MAX]; /* inputs and outputs: dims as the model declares them, -1 symbolic */
     int declared_rank;
@@ -112,14 +114,24 @@ struct it_node {
     const it_attr *attrs;     /* raw, for writing back */
     int attrs_len;
     void *args;               /* op->args_bytes, filled by op->parse */
+    const it_node *repeats;   /* a layer of the same weights that is quantized for both: the step before; NULL: none */
     float clamp_lo, clamp_hi; /* applied to out[0] after the operator: a fused ReLU or Clip; -INF..+INF when none */
 };
+
+typedef struct it_prop { const char *key, *value; } it_prop;
+typedef struct it_about {
+    const char *title, *doc, *domain; /* the graph's name, the model's text and domain; NULL: not said */
+    int64_t version;                  /* of the model; 0: not said */
+    const it_prop *props;             /* metadata */
+    size_t props_len;
+} it_about;
 
 typedef struct it_graph {
     it_arena arena;
     const intact_alloc *alloc;
     const char *name;         /* of the file, for messages */
     const char *meta;         /* JSON that a written model carries as metadata "intact"; NULL: none */
+    it_about about;           /* what the file says of itself, for writing back */
     struct { it_value **items; size_t len, cap; } values;
     struct { it_node **items; size_t len, cap; } nodes; /* topological order */
     struct { it_value **items; size_t len, cap; } inputs, outputs;

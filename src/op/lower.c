@@ -6,6 +6,8 @@
 
 #include "op/lower.h"
 
+#define CONST_LOOKS 256 /* constants that a new one is compared with */
+
 void it_lower_init(it_lower *lw, const it_graph *g, it_prog *prog, const intact_alloc *alloc)
 {
     int max_id = -1;
@@ -106,6 +108,20 @@ void it_lower_alias(it_lower *lw, const it_value *out, uint32_t tensor)
         lw->tensor_of[out->id] = tensor;
 }
 
+/* The same constant once more: steps of a recurrent layer share theirs. The latest ones are looked at first, and not all of a large program's. */
+static bool find_const(const it_prog *p, intact_type type, uint64_t len, const void *data, size_t bytes, uint32_t *out)
+{
+    const size_t looks = p->consts.len < CONST_LOOKS ? p->consts.len : CONST_LOOKS;
+    for (size_t i = p->consts.len; i-- > p->consts.len - looks;) {
+        const it_pconst *c = &p->consts.items[i];
+        if (c->type == type && c->len == len && c->bits == 0 && memcmp(c->data, data, bytes) == 0) {
+            *out = (uint32_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 intact_status it_lower_const(it_lower *lw, intact_type type, uint64_t len, const void *data, uint32_t *out, intact_error *err)
 {
     it_prog *p = lw->prog;
@@ -113,6 +129,8 @@ intact_status it_lower_const(it_lower *lw, intact_type type, uint64_t len, const
     uint8_t *room;
     if (len > SIZE_MAX / 16 || !it_mul_size((size_t)len, intact_type_bytes(type), &bytes))
         return it_fail_nomem(err, "constant", SIZE_MAX);
+    if (find_const(p, type, len, data, bytes, out))
+        return INTACT_OK;
     room = it_arena_new(&p->arena, bytes + IT_ALIGN);
     if (!room || p->consts.len >= UINT32_MAX - 1 || !IT_VEC_ROOM(p->arena.alloc, p->consts))
         return it_fail_nomem(err, "constant", bytes);

@@ -26,12 +26,18 @@ INTACT_MUST_USE intact_status it_node_fail(const it_node *n, intact_error *err, 
 
 typedef struct it_op_state { void (*free)(struct it_op_state *s); } it_op_state; /* first member of an operator's cache (oneDNN primitives, reordered weights) */
 
+/* What operands of convolutions and matrix products are rounded to before they are multiplied (op/operand.h); sums stay float32. BF16_DOT: by oneDNN
+** with the processor's instructions for bfloat16; BF16: the same operands, multiplied as float32. */
+typedef enum it_products { IT_PRODUCTS_F32 = 0, IT_PRODUCTS_BF16, IT_PRODUCTS_BF16_DOT, IT_PRODUCTS_F16, IT_PRODUCTS_COUNT } it_products;
+
 typedef struct it_run_ctx {
     const intact_alloc *alloc;
     it_op_state **state; /* the node's cache, NULL at first; belongs to one executor, freed by it. Valid while shapes stay the same: the
                          ** executor frees it and sets it to NULL when an input's shape or layout changes */
     it_arena *scratch;   /* released after each node */
     uint64_t weights_at; /* without const_weights: 0, or a number that changes when constant inputs' content does; reordered copies may be kept until then */
+    it_products products;
+    uint32_t rounded;    /* bit k: input k is rounded to them already */
     bool const_weights;  /* inputs that are graph constants keep their content between runs: reordered copies may be cached in state */
 } it_run_ctx;
 
@@ -115,6 +121,7 @@ typedef struct it_op {
     const struct it_across *across; /* op/back.h; NULL: samples do not meet in it */
     const it_q_form *form;   /* of operators on codes; NULL: no such operator */
     bool absorbed;           /* of networks that came quantized: becomes parameters of values or another operator (pass/absorb.h) */
+    bool unrolled;           /* becomes other operators before quantization (pass/unroll.h) */
     const char *hint;        /* when lower is NULL: what would work instead */
     bool inplace;            /* forward may get out[0]->data == in[0]->data */
     bool view;               /* out[0] is in[0]'s bytes under another shape (plain layout; with IT_LAYOUT_ANY the same shape in either layout).
@@ -124,6 +131,9 @@ typedef struct it_op {
 
 #define IT_OPSET_MIN 7
 #define IT_OPSET_MAX 21
+
+/* Whether quantized networks may hold it. */
+static inline bool it_op_has_integer(const it_op *op) { return op->lower || op->absorbed || op->unrolled; }
 
 extern const it_op *const it_op_all[];          /* NULL at the end; from op_list.h */
 /* NULL when unknown. */
@@ -161,5 +171,8 @@ INTACT_MUST_USE intact_status it_window_resolve(const it_node *n, const it_windo
 #define OP(name) extern const it_op it_op_##name;
 #include "op/op_list.h"
 #undef OP
+
+/* An Identity that passes put where the same numbers get other quantization parameters; never read from a file, so not in the list. */
+extern const it_op it_op_requantize;
 
 #endif

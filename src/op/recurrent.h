@@ -121,8 +121,8 @@ intact_status it_rnn_matmul(const it_rnn *r, int64_t m, int64_t n, int64_t k, co
 
 #define IT_RNN_FIELDS(id, inputs)                                                                                           \
     .name = #id, .since = 7, .in_min = 3, .in_max = (inputs), .out_min = 0, .args_bytes = sizeof(it_rnn_args), .parse = id##_parse, \
-    .infer = id##_infer, .forward = id##_forward, .back = &id##_back,                                                              \
-    .hint = "recurrent layers have no integer form; keep the recurrent part in float outside the integer program"
+    .infer = id##_infer, .forward = id##_forward, .back = &id##_back, .unrolled = true, \
+    .hint = "quantizing unrolls recurrent layers into steps that have one"
 #define IT_RNN_FUNCTIONS(id, kind)                                                                                                \
     static intact_status id##_parse(it_parse *p) { return it_rnn_parse(p, &kind); }                                               \
     static intact_status id##_infer(const it_node *n, const it_tensor *const *in, it_tensor *out, intact_error *err)              \

@@ -22,13 +22,15 @@ static intact_status run_one(it_graph *g, const it_pass *pass, size_t *changes, 
     return it_edit_infer(g, err);
 }
 
-intact_status it_pass_all_run(it_graph *g, intact_error *err)
+intact_status it_pass_all_run(it_graph *g, intact_error *err) { return it_pass_some_run(g, it_pass_all, err); }
+
+intact_status it_pass_some_run(it_graph *g, const it_pass *const *list, intact_error *err)
 {
     size_t changes = 1;
     for (int round = 0; round < ROUNDS_MAX && changes > 0; round++) {
         changes = 0;
-        for (size_t i = 0; it_pass_all[i]; i++) {
-            intact_status st = run_one(g, it_pass_all[i], &changes, err);
+        for (size_t i = 0; list[i]; i++) {
+            intact_status st = run_one(g, list[i], &changes, err);
             if (st != INTACT_OK) return st;
         }
     }

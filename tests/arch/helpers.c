@@ -36,7 +36,7 @@ uint64_t test_parameters(const it_graph *g)
     uint64_t sum = 0;
     for (size_t i = 0; i < g->nodes.len; i++) {
         const it_node *n = g->nodes.items[i];
-        int end = is(n, "BatchNormalization") ? 3 : is(n, "Conv") || is(n, "Gemm") ? n->in_len : 0;
+        int end = is(n, "BatchNormalization") ? 3 : is(n, "Conv") || is(n, "Gemm") || n->op->unrolled ? n->in_len : 0;
         for (int k = 1; k < end; k++) sum += (uint64_t)it_tensor_len(&n->in[k]->t);
     }
     return sum;
@@ -49,6 +49,8 @@ uint64_t test_macs(const it_graph *g)
         const it_node *n = g->nodes.items[i];
         if (is(n, "Conv") || is(n, "Gemm")) /* the weight is (out, ...) for both */
             sum += (uint64_t)it_tensor_len(&n->out[0]->t) * (uint64_t)(it_tensor_len(&n->in[1]->t) / n->in[1]->t.dim[0]);
+        if (n->op->unrolled) /* both weights once a step */
+            sum += (uint64_t)n->in[0]->t.dim[0] * (uint64_t)(it_tensor_len(&n->in[1]->t) + it_tensor_len(&n->in[2]->t));
     }
     return sum;
 }

@@ -19,7 +19,7 @@ static const struct { const char *name; uint64_t parameters; double mmacs; } PUB
     {"mobilenet_v1", 4231976, 569},     {"mobilenet_v2", 3504872, 301},      {"mobilenet_v3_small", 2542856, 57},
     {"vgg16", 138357544, 15470},        {"alexnet", 61100840, 714},          {"googlenet", 6624904, 1498},
     {"squeezenet1_1", 1235496, 349},    {"shufflenet_v2", 2278604, 145},     {"efficientnet_b0", 5288548, 386},
-    {"dscnn", 23180, 2.66},
+    {"dscnn", 23180, 2.66},             {"lstm", 82186, 2.2377},         {"gru", 61962, 1.6786},
 };
 
 static void sizes(void **state)
