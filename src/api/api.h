@@ -60,6 +60,9 @@ void it_source_close(it_source *s);
 /* Says so when the answers may begin with a background class that the labels do not count. */
 void it_source_hint(const it_source *s, const intact_model *m, const intact_data_options *d);
 
+/* Accuracy on an open source; the body of intact_eval, for verbs that measure again and again. Labels must be there. */
+INTACT_MUST_USE intact_status it_api_eval(intact_ctx *c, const intact_model *m, const it_source *s, intact_eval_result *out, intact_error *err);
+
 /* One output of the last run: real values in ONNX order. */
 typedef struct it_answer {
     char name[128];

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/search.h"
+#include "base/pattern.h"
 
 const int it_search_bits[IT_SEARCH_BITS] = {8, 4, 3, 2};
 
@@ -25,35 +26,26 @@ size_t it_search_base(const it_search *s)
     return base;
 }
 
-intact_status it_search_calibrator(it_search *s, const it_trial *from, char method[32], intact_error *err)
+intact_status it_search_calibrator(it_search *s, const it_trial *from, char method[IT_SEARCH_METHOD], size_t *tried, intact_error *err)
 {
-    static const char *const methods[] = {"max", "mse", "percentile:99.9999", "percentile:99.999", "percentile:99.99", "percentile:99.9", "entropy"};
-    double best_same = -1, best_ratio = -INFINITY;
-    for (size_t i = 0; i < IT_LEN(methods); i++) {
+    double best_same = -1, best_ratio = -INFINITY, parameter;
+    const it_calib *c;
+    *tried = 0;
+    for (size_t i = 0; it_calib_try(i, &c, &parameter); i++, ++*tried) {
         it_trial t = *from;
         double same, ratio;
-        snprintf(t.name, sizeof t.name, "probe %s", methods[i]);
-        snprintf(t.method, sizeof t.method, "%s", methods[i]);
+        it_calib_print(c, parameter, t.method);
+        snprintf(t.name, sizeof t.name, "probe %s", t.method);
         IT_TRY(it_search_probe(s, &t, &same, &ratio, err));
-        if (ratio < best_ratio || (ratio == best_ratio && !(same > best_same))) /* agreement counts few samples: it breaks ties */
+        bool there = strcmp(t.method, from->method) == 0; /* of equal ones that which there is already */
+        bool equal = ratio == best_ratio && (same > best_same || (same == best_same && there)); /* agreement counts few samples: it breaks ties */
+        if (!(ratio > best_ratio || equal))
             continue;
         best_same = same;
         best_ratio = ratio;
-        snprintf(method, 32, "%s", methods[i]);
+        snprintf(method, IT_SEARCH_METHOD, "%s", t.method);
     }
     return INTACT_OK;
-}
-
-/* A rule's name is a pattern: what means something there is escaped. */
-static const char *pattern_of(it_search *s, const char *name)
-{
-    char *to = it_arena_new(&s->arena, 2 * strlen(name) + 1), *at = to;
-    for (; to && *name; *at++ = *name++)
-        if (strchr("*?[\\", *name))
-            *at++ = '\\';
-    if (to)
-        *at = 0;
-    return to;
 }
 
 /* rules of from with room for more at the end. */
@@ -69,7 +61,7 @@ static bool copy_rules(it_search *s, const it_trial *from, size_t more, it_trial
 static bool add_rule(it_search *s, it_trial *t, const char *name, bool of_value, const char *field, const char *value)
 {
     it_trial_rule *r = &t->rules[t->rules_len];
-    *r = (it_trial_rule){.name = pattern_of(s, name), .of_value = of_value, .field = field};
+    *r = (it_trial_rule){.name = it_arena_plain_pattern(&s->arena, name), .of_value = of_value, .field = field};
     snprintf(r->value, sizeof r->value, "%s", value);
     t->rules_len += r->name != NULL;
     return r->name != NULL;

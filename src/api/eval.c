@@ -120,25 +120,36 @@ static intact_status check_labels(const intact_model *m, const it_source *s, con
     return INTACT_OK;
 }
 
+intact_status it_api_eval(intact_ctx *c, const intact_model *m, const it_source *s, intact_eval_result *out, intact_error *err)
+{
+    *out = (intact_eval_result){0};
+    double start = it_seconds();
+    uint32_t threads = it_pool_threads(c->pool);
+    eval_job j = {.m = m, .feed = &s->feed, .workers = it_alloc_zero(c->alloc, threads * sizeof(eval_worker))};
+    intact_status st = j.workers ? INTACT_OK : it_fail_nomem(err, "evaluation", threads * sizeof(eval_worker));
+    for (uint32_t t = 0; t < threads && st == INTACT_OK; t++)
+        st = eval_worker_open(&j.workers[t], &j, err);
+    it_job job = it_api_job(c);
+    if (st == INTACT_OK)
+        st = it_job_run(&job, "evaluating", (uint32_t)((s->feed.len + IT_FEED_BATCH - 1) / IT_FEED_BATCH), s->feed.len, eval_unit, &j, err);
+    if (st == INTACT_OK)
+        st = sum_up(&j, threads, out, err);
+    for (uint32_t t = 0; j.workers && t < threads; t++)
+        eval_worker_close(&j.workers[t], &j);
+    it_alloc_free(c->alloc, j.workers, threads * sizeof(eval_worker));
+    out->seconds = it_seconds() - start;
+    return st;
+}
+
 intact_status intact_eval(intact_ctx *c, const intact_model *m, const intact_data_options *d, intact_eval_result *out, intact_error *err)
 {
     *out = (intact_eval_result){0};
     double start = it_seconds();
     it_source s;
     IT_TRY(it_source_open(&s, m, d, err));
-    uint32_t threads = it_pool_threads(c->pool);
-    eval_job j = {.m = m, .feed = &s.feed, .workers = it_alloc_zero(c->alloc, threads * sizeof(eval_worker))};
-    intact_status st = j.workers ? check_labels(m, &s, d, err) : it_fail_nomem(err, "evaluation", threads * sizeof(eval_worker));
-    for (uint32_t t = 0; t < threads && st == INTACT_OK; t++)
-        st = eval_worker_open(&j.workers[t], &j, err);
-    it_job job = it_api_job(c);
+    intact_status st = check_labels(m, &s, d, err);
     if (st == INTACT_OK)
-        st = it_job_run(&job, "evaluating", (uint32_t)((s.feed.len + IT_FEED_BATCH - 1) / IT_FEED_BATCH), s.feed.len, eval_unit, &j, err);
-    if (st == INTACT_OK)
-        st = sum_up(&j, threads, out, err);
-    for (uint32_t t = 0; j.workers && t < threads; t++)
-        eval_worker_close(&j.workers[t], &j);
-    it_alloc_free(c->alloc, j.workers, threads * sizeof(eval_worker));
+        st = it_api_eval(c, m, &s, out, err);
     it_source_close(&s);
     out->seconds = it_seconds() - start;
     return st;

@@ -17,7 +17,12 @@ static bool last_is_best(const it_search *s) { return s->out->best + 1 == s->out
 static intact_status first_steps(it_search *s, intact_error *err)
 {
     it_trial t = {0};
-    char method[32];
+    char method[IT_SEARCH_METHOD];
+    size_t tried;
+    if (s->given && !s->missing) {
+        it_search_name(&t, "as it came", "scales and codes that the network came with");
+        return it_search_try(s, &t, err);
+    }
     if (s->o->quantize.method || s->o->quantize.recipe) {
         it_search_name(&t, "as given", "the options' recipe");
         return it_search_try(s, &t, err);
@@ -25,12 +30,12 @@ static intact_status first_steps(it_search *s, intact_error *err)
     it_search_name(&t, "max", "activations.method: max");
     snprintf(t.method, sizeof t.method, "max");
     IT_TRY(it_search_try(s, &t, err));
-    IT_TRY(it_search_calibrator(s, &t, method, err)); /* costs the program nothing: asked even when the gate holds */
+    IT_TRY(it_search_calibrator(s, &t, method, &tried, err)); /* costs the program nothing: asked even when the gate holds */
     if (strcmp(method, "max") == 0)
         return INTACT_OK;
     snprintf(t.method, sizeof t.method, "%s", method);
     it_search_name(&t, "calibrator", "");
-    snprintf(t.change, sizeof t.change, "activations.method: %s (the best of seven on calibration samples)", method);
+    snprintf(t.change, sizeof t.change, "activations.method: %s (the best of %zu on calibration samples)", method, tried);
     return it_search_try(s, &t, err);
 }
 
@@ -55,7 +60,7 @@ static intact_status partial_steps(it_search *s, bool stop, intact_error *err)
 intact_status it_search_ladder(it_search *s, bool stop, intact_error *err)
 {
     IT_TRY(first_steps(s, err));
-    if (done(s, stop))
+    if (done(s, stop) || s->given)
         return INTACT_OK;
     it_trial t = *best(s);
     t.equalize = t.bias = true;
@@ -154,7 +159,10 @@ static intact_status fit_budget(it_search *s, intact_error *err)
     if (last_step(s)->failed)
         return INTACT_OK;
     if (it_search_fits(s, last_step(s)))
-        return last_step(s)->holds ? INTACT_OK : hold_within(s, &from, err);
+        return last_step(s)->holds || s->given ? INTACT_OK : hold_within(s, &from, err);
+    if (s->given)
+        return it_fail(err, INTACT_E_ARG, s->model_path, "came quantized, and keeps the bits that it has: %s is %.6g, its program has %.6g", it_search_budget_name(s), s->limit,
+                       it_search_cost(s, last_step(s)));
     IT_TRY(it_search_sense(s, &from, err));
     if (s->budget == IT_BUDGET_LATENCY)
         IT_TRY(it_search_table(s, &from, err));
@@ -189,32 +197,53 @@ static intact_status make_paths(it_search *s, intact_error *err)
     size_t len = strlen(out), tail = strlen(end), stem = len > tail && strcmp(out + len - tail, end) == 0 ? len - tail : len;
     s->try_path = it_arena_printf(&s->arena, "%.*s.try%s", (int)stem, out, end);
     s->best_path = it_arena_printf(&s->arena, "%.*s.best%s", (int)stem, out, end);
-    return s->try_path && s->best_path ? INTACT_OK : it_fail_nomem(err, "search", len);
+    s->best_log = it_arena_printf(&s->arena, "%.*s.best.json", (int)stem, out);
+    return s->try_path && s->best_path && s->best_log ? INTACT_OK : it_fail_nomem(err, "search", len);
 }
 
 static intact_status check_files(const it_search *s, intact_error *err)
 {
     const intact_quantize_options *o = &s->o->quantize;
     const it_api_file outs[] = {{"what is written", o->output}, {"the report", o->report}, {"the report's JSON", o->report_json}, {"the log", s->o->log},
-                                {"the program that is tried", s->try_path}, {"the best program below the goal", s->best_path}};
+                                {"the program that is tried", s->try_path}, {"the best program below the goal", s->best_path},
+                                {"its figures", s->best_log}};
     const it_api_file ins[] = {{"the float network", s->model_path}, {"the calibration data", o->calib.path}, {"the data to judge by", s->o->eval.path}, {"the labels", s->o->eval.labels},
                                {"the recipe", o->recipe}, {"the ranges file", o->ranges}};
     return it_api_files_apart(outs, IT_LEN(outs), ins, IT_LEN(ins), err);
 }
 
-static intact_status write_log(it_search *s, intact_error *err)
+static json_t *log_json(it_search *s, const char *recipe)
+{
+    json_t *steps = json_deep_copy(s->steps);
+    json_t *top1 = s->out->float_top1 >= 0 ? json_real(s->out->float_top1) : json_null(), *most = s->o->max_drop >= 0 ? json_real(s->o->max_drop) : json_null();
+    json_t *j = json_pack("{s:o, s:o, s:b, s:s, s:o, s:o}", "float_top1", top1, "max_drop", most, "holds", s->out->holds, "program", s->out->path, "recipe",
+                          json_loads(recipe, 0, NULL), "steps", steps);
+    bool ok = j != NULL;
+    for (uint32_t i = 0; ok && i < s->out->steps_len; i++)
+        ok = json_object_set_new(json_array_get(steps, i), "seconds", json_real(s->out->steps[i].seconds)) == 0;
+    if (ok && s->budget != IT_BUDGET_NONE)
+        ok = json_object_set_new(j, it_search_budget_name(s), json_real(s->limit)) == 0;
+    if (ok)
+        return j;
+    json_decref(j);
+    return NULL;
+}
+
+intact_status it_search_log(it_search *s, const char *path, intact_error *err)
 {
     char *recipe = NULL;
-    if (!s->o->log)
+    if (!path)
         return INTACT_OK;
     IT_TRY(it_search_recipe(s, best(s), &recipe, err));
-    json_t *j = json_pack("{s:o, s:o, s:b, s:s, s:o, s:O}", "float_top1", s->out->float_top1 >= 0 ? json_real(s->out->float_top1) : json_null(), "max_drop",
-                          s->o->max_drop >= 0 ? json_real(s->o->max_drop) : json_null(), "holds", s->out->holds, "program", s->out->path, "recipe", json_loads(recipe, 0, NULL), "steps",
-                          s->steps);
+    json_t *j = log_json(s, recipe);
     free(recipe);
-    for (uint32_t i = 0; j && i < s->out->steps_len; i++)
-        json_object_set_new(json_array_get(s->steps, i), "seconds", json_real(s->out->steps[i].seconds));
-    return it_search_write_json(s->o->log, j, err);
+    return it_search_write_json(path, j, err);
+}
+
+static void drop_best(const it_search *s)
+{
+    unlink(s->best_path);
+    unlink(s->best_log);
 }
 
 static intact_status search(it_search *s, intact_error *err)
@@ -228,13 +257,14 @@ static intact_status search(it_search *s, intact_error *err)
         IT_TRY(fit_budget(s, err));
     } else {
         IT_TRY(it_search_ladder(s, true, err));
-        if (s->o->prefer_size && s->out->holds)
+        if (s->o->prefer_size && s->out->holds && !s->given)
             IT_TRY(fewer_bits(s, err));
     }
     if (s->out->holds)
-        unlink(s->best_path);
+        drop_best(s);
     IT_TRY(it_search_tell_equal(s, err));
-    IT_TRY(write_log(s, err));
+    IT_TRY(it_search_log(s, s->out->holds ? NULL : s->best_log, err));
+    IT_TRY(it_search_log(s, s->o->log, err));
     return it_search_report(s, s->o->quantize.report, s->o->quantize.report_json, s->out->path, err);
 }
 
@@ -249,7 +279,7 @@ intact_status intact_search(intact_ctx *c, const char *model_path, const intact_
     if (st == INTACT_E_CANCELLED && s.best_path && strcmp(out->path, s.best_path) == 0)
         it_log(c, INTACT_LOG_INFO, "the best until then is %s", s.best_path);
     else if (st != INTACT_OK && s.best_path && strcmp(out->path, s.best_path) == 0) /* this search's, no older one's */
-        unlink(s.best_path);
+        drop_best(&s);
     it_search_close(&s);
     if (st != INTACT_OK)
         intact_search_result_release(c, out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* model.c: opens a network file, float or integer by its first bytes. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -7,10 +8,57 @@
 #include "format/format.h"
 #include "pass/pass.h"
 
+/* "3x224x224", with or without the batch in front ("N", or a number) -> dims, -1 where it is N; 0: no shape. */
+static int parse_shape(const char *text, int64_t dims[IT_RANK_MAX])
+{
+    int rank = 0;
+    for (const char *at = text; rank < IT_RANK_MAX; at++) {
+        char *end = NULL;
+        bool open = *at == 'N' && rank == 0;
+        dims[rank] = open ? -1 : *at >= '1' && *at <= '9' ? strtoll(at, &end, 10) : 0;
+        at = open ? at + 1 : end;
+        if (!dims[rank++] || dims[rank - 1] > INT32_MAX)
+            return 0;
+        if (*at != 'x')
+            return *at ? 0 : rank;
+    }
+    return 0;
+}
+
+/* The first input's open dimensions become these; those that the network says stay. */
+static intact_status set_shape(const char *text, it_graph *g, intact_error *err)
+{
+    int64_t dims[IT_RANK_MAX];
+    int rank = parse_shape(text, dims);
+    if (!rank)
+        return it_fail(err, INTACT_E_ARG, "shape", "'%.60s' is no shape; 1x3x224x224 is one, 3x224x224 the same without the batch", text);
+    if (!g->inputs.len)
+        return INTACT_OK;
+    it_value *v = g->inputs.items[0];
+    int front = v->declared_rank > 0 && rank == v->declared_rank - 1; /* without the batch */
+    if (v->declared_rank >= 0 && rank + front != v->declared_rank)
+        return it_fail(err, INTACT_E_SHAPE, v->name, "has %d dimensions, the shape %.60s that was given %d", v->declared_rank, text, rank);
+    if (v->declared_rank < 0) {
+        v->declared_rank = rank;
+        for (int k = 0; k < rank; k++)
+            v->declared[k] = -1;
+    }
+    for (int k = 0; k < rank; k++) {
+        int64_t *to = &v->declared[k + front];
+        if (*to >= 0 && dims[k] >= 0 && *to != dims[k])
+            return it_fail(err, INTACT_E_SHAPE, v->name, "dimension %d is %lld in the network, %lld in the shape %.60s that was given", k + front, (long long)*to, (long long)dims[k], text);
+        if (k + front > 0)
+            *to = dims[k] >= 0 ? dims[k] : *to;
+    }
+    return INTACT_OK;
+}
+
 intact_status it_api_read(const intact_ctx *c, const char *path, it_graph *g, intact_error *err)
 {
     it_graph_init(g, c->alloc);
     intact_status st = it_onnx_read(path, g, err);
+    if (st == INTACT_OK && c->opt.shape)
+        st = set_shape(c->opt.shape, g, err);
     if (st == INTACT_OK)
         st = it_graph_infer(g, 1, NULL, err);
     if (st == INTACT_OK)

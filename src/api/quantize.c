@@ -4,7 +4,9 @@
 
 #include "api/quantize_job.h"
 #include "api/report.h"
+#include "base/c_locale.h"
 #include "format/format.h"
+#include "pass/unroll.h"
 
 /* Nothing is overwritten that is read, and what is found out about paths is found out before the work. */
 static intact_status check_files(const it_quantize_job *q, intact_error *err)
@@ -52,12 +54,22 @@ static intact_status run_steps(it_quantize_job *q, intact_error *err)
     return write_report(q, err);
 }
 
+static intact_status unroll(it_quantize_job *q, intact_error *err)
+{
+    size_t layers;
+    IT_TRY(it_unroll_run(&q->m.g, &layers, err));
+    if (layers)
+        it_log(q->c, INTACT_LOG_INFO, "%zu recurrent layer%s unrolled: a step's products, tables and sums are integer instructions", layers, layers == 1 ? " is" : "s are");
+    return INTACT_OK;
+}
+
 intact_status intact_quantize(intact_ctx *c, const char *model_path, const intact_quantize_options *o, intact_quantize_result *out, intact_error *err)
 {
     return it_quantize(c, model_path, o, NULL, out, err);
 }
 
-intact_status it_quantize(intact_ctx *c, const char *model_path, const intact_quantize_options *o, const it_quantize_hooks *hooks, intact_quantize_result *out, intact_error *err)
+static intact_status quantize(intact_ctx *c, const char *model_path, const intact_quantize_options *o, const it_quantize_hooks *hooks,
+                              intact_quantize_result *out, intact_error *err)
 {
     *out = (intact_quantize_result){0};
     double start = it_seconds();
@@ -79,7 +91,9 @@ intact_status it_quantize(intact_ctx *c, const char *model_path, const intact_qu
         return st;
     }
     it_prog_init(&q.prog, c->alloc);
-    st = run_steps(&q, err);
+    st = unroll(&q, err);
+    if (st == INTACT_OK)
+        st = run_steps(&q, err);
     it_lower_release(&q.lower);
     it_prog_release(&q.prog);
     it_ptq_release(&q.ptq);
@@ -91,5 +105,16 @@ intact_status it_quantize(intact_ctx *c, const char *model_path, const intact_qu
     out->seconds = it_seconds() - start;
     if (st != INTACT_OK)
         intact_quantize_result_release(c, out);
+    return st;
+}
+
+/* Numbers in notes, provenance and reports have points, whatever the caller's locale. */
+intact_status it_quantize(intact_ctx *c, const char *model_path, const intact_quantize_options *o, const it_quantize_hooks *hooks,
+                          intact_quantize_result *out, intact_error *err)
+{
+    it_c_locale l;
+    it_c_locale_enter(&l);
+    intact_status st = quantize(c, model_path, o, hooks, out, err);
+    it_c_locale_leave(&l);
     return st;
 }

@@ -25,7 +25,7 @@ static intact_status open_calibration(it_quantize_job *q, intact_error *err)
     return it_dataset_sha256(d, q->pick, q->pick_len, q->calib_sha, err);
 }
 
-/* A network that came quantized throughout needs no data; with --preprocess it takes pixels all the same. */
+/* A network that came quantized throughout needs no data, nor does a recipe with all ranges; with --preprocess it takes pixels all the same. */
 static intact_status open_without_data(it_quantize_job *q, intact_error *err)
 {
     uint32_t rank;
@@ -40,30 +40,10 @@ static intact_status open_without_data(it_quantize_job *q, intact_error *err)
     return it_feed_open(&q->src.feed, q->c->alloc, &none, &pre, NULL, 0, 0, rank, dims, err);
 }
 
-/* Pixels can be 0..255 in every channel: the input's range is known without data. */
 static void fix_input_range(void *user, it_groups *gs)
 {
     it_quantize_job *q = user;
-    int group = gs->of[q->m.g.inputs.items[0]->id];
-    if (group < 0 || q->src.feed.arrays)
-        return;
-    it_range r = {0, 0};
-    for (uint32_t i = 0; i < q->src.feed.dim[0] * 256; i++) {
-        float v = q->src.feed.table[i];
-        r.lo = v < r.lo ? v : r.lo;
-        r.hi = v > r.hi ? v : r.hi;
-    }
-    it_group *gr = &gs->g.items[group];
-    bool alone = true; /* a group with other sources keeps its histogram */
-    for (size_t i = 0; i < q->m.g.values.len; i++) {
-        const it_value *v = q->m.g.values.items[i];
-        if (gs->of[v->id] == group && v->producer && v->producer->op->quant.out != IT_Q_SAME)
-            alone = false;
-    }
-    if (alone) {
-        gr->fixed = true;
-        gr->range = r;
-    }
+    it_ptq_know_pixels(gs, &q->m.g, &q->src.feed);
 }
 
 static intact_status run_recipe(it_quantize_job *q, intact_error *err)
@@ -85,7 +65,9 @@ intact_status it_quantize_absorb(it_quantize_job *q, intact_error *err)
     const it_absorb *a = &q->absorb;
     q->absorb = (it_absorb){.g = &q->m.g, .alloc = q->c->alloc, .calibrates = q->o->calib.path != NULL};
     if (!it_absorb_wanted(&q->m.g))
-        return q->o->calib.path ? INTACT_OK : it_fail(err, INTACT_E_ARG, "data", "%s is a float network; quantizing it needs --calib DATA", q->model_path);
+        return q->o->calib.path || q->o->recipe || q->o->ranges
+                   ? INTACT_OK
+                   : it_fail(err, INTACT_E_ARG, "data", "%s is a float network; quantizing it needs --calib DATA, or a recipe that says all ranges", q->model_path);
     IT_TRY(it_absorb_run(&q->absorb, err));
     q->out->given = a->values + a->weights;
     if (q->recipe.methods[0] && q->out->given)
@@ -113,7 +95,7 @@ intact_status it_quantize_calibrate(it_quantize_job *q, intact_error *err)
 {
     bool calibrates = q->o->calib.path != NULL;
     IT_TRY(calibrates ? open_calibration(q, err) : open_without_data(q, err));
-    if (calibrates)
+    if (calibrates || !q->out->given)
         IT_TRY(run_recipe(q, err));
     return absorb_notes(q, err);
 }

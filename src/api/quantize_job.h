@@ -13,7 +13,6 @@ typedef struct it_quantize_job {
     intact_quantize_result *out;
     const char *model_path;
     const it_quantize_hooks *hooks; /* NULL: none */
-    const char *gate;        /* JSON for the provenance; NULL: none */
     bool onnx;               /* the output is a quantized ONNX network, no program */
     intact_model m;          /* a float model; its graph is edited */
     it_recipe recipe;

@@ -55,6 +55,8 @@ intact_status it_quantize_read_options(it_quantize_job *q, intact_error *err)
         IT_TRY(it_recipe_method(r, o->methods[i], err));
     r->samples = o->samples ? o->samples : r->samples;
     r->seed = o->seed || o->given & INTACT_GIVEN_SEED ? o->seed : r->seed;
+    if (r->seed > INT64_MAX)
+        return it_fail(err, INTACT_E_ARG, "seed", "is %llu; 0 to %lld are possible", (unsigned long long)r->seed, (long long)INT64_MAX);
     r->keep_softmax = r->keep_softmax || o->keep_softmax;
     if (o->keep8 || (!o->recipe && (r->plans.weights.bits < 8 || r->plans.acts.bits < 8)))
         IT_TRY(keep_layers(r, o->keep8 ? o->keep8 : "first,last", err));

@@ -11,10 +11,8 @@
 #include "format/format.h"
 
 /* Normalization, channel order and the input's scale folded into one table of codes per channel. */
-static void pixel_map(const it_quantize_job *q, it_pixel_map *px, uint8_t table[4][256])
+void it_api_pixel_map(const it_feed *f, const it_quant *iq, it_pixel_map *px, uint8_t table[4][256])
 {
-    const it_feed *f = &q->src.feed;
-    const it_quant *iq = q->m.g.inputs.items[0]->q;
     *px = (it_pixel_map){.channels = f->dim[0], .table = table};
     for (uint32_t c = 0; c < px->channels; c++) {
         px->source[c] = (int32_t)(f->pre.bgr ? px->channels - 1 - c : c);
@@ -42,17 +40,26 @@ static json_t *note_json(const char *layer, const char *what)
     return text_json(text);
 }
 
-/* Doubts of the calibration, then what lowering had to adjust. */
+/* False when out of memory: half a provenance would be another one. */
+static bool add_notes(json_t *to, const it_ptq_note *notes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (json_array_append_new(to, note_json(notes[i].layer, notes[i].text)) != 0)
+            return false;
+    return true;
+}
+
+/* Doubts of the calibration, what methods could not do, then what lowering had to adjust. */
 static json_t *notes_json(const it_quantize_job *q)
 {
     json_t *notes = json_array();
-    for (size_t i = 0; notes && i < q->ptq.groups.notes.len; i++)
-        json_array_append_new(notes, note_json(q->ptq.groups.notes.items[i].layer, q->ptq.groups.notes.items[i].text));
-    for (size_t i = 0; notes && i < q->ptq.notes.len; i++)
-        json_array_append_new(notes, note_json(q->ptq.notes.items[i].layer, q->ptq.notes.items[i].text));
-    for (size_t i = 0; notes && i < q->lower.notes.len; i++)
-        json_array_append_new(notes, note_json(q->lower.notes.items[i].layer, q->lower.notes.items[i].text));
-    return notes;
+    bool ok = notes && add_notes(notes, q->ptq.groups.notes.items, q->ptq.groups.notes.len) && add_notes(notes, q->ptq.notes.items, q->ptq.notes.len);
+    for (size_t i = 0; ok && i < q->lower.notes.len; i++)
+        ok = json_array_append_new(notes, note_json(q->lower.notes.items[i].layer, q->lower.notes.items[i].text)) == 0;
+    if (ok)
+        return notes;
+    json_decref(notes);
+    return NULL;
 }
 
 static json_t *recipe_json(const it_recipe *r)
@@ -63,23 +70,23 @@ static json_t *recipe_json(const it_recipe *r)
     return j;
 }
 
+/* The same recipe, network and samples say the same. NULL when out of memory. */
 static char *provenance(const it_quantize_job *q)
 {
-    char pre[256];
+    char pre[256], *text = NULL;
     it_preprocess_print(&q->src.feed.pre, pre, sizeof pre);
     const char *slash = strrchr(q->model_path, '/');
-    json_t *notes = notes_json(q);
+    const it_quant *iq = q->m.g.inputs.items[0]->q;
     json_t *root = json_pack("{s:s, s:{s:o, s:s}, s:{s:s, s:I}, s:o, s:o}", "intact", INTACT_VERSION_STRING, "model", "file",
                              text_json(slash ? slash + 1 : q->model_path), "sha256", q->model_sha, "calibration", "sha256", q->calib_sha, "samples", (json_int_t)q->out->samples, "recipe",
-                             recipe_json(&q->recipe), "notes", notes);
-    if (root && !q->src.feed.arrays)
-        json_object_set_new(root, "preprocess", json_string(pre));
-    const it_quant *iq = q->m.g.inputs.items[0]->q;
-    if (root && iq && iq->given)
-        json_object_set_new(root, "input_rounding", json_string("half even"));
-    if (root && q->gate)
-        json_object_set_new(root, "gate", json_loads(q->gate, 0, NULL));
-    char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9)) : NULL;
+                             recipe_json(&q->recipe), "notes", notes_json(q));
+    bool ok = root != NULL;
+    if (ok && !q->src.feed.arrays)
+        ok = json_object_set_new(root, "preprocess", json_string(pre)) == 0;
+    if (ok && iq && iq->given)
+        ok = json_object_set_new(root, "input_rounding", json_string("half even")) == 0;
+    if (ok)
+        text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
     json_decref(root);
     return text;
 }
@@ -98,7 +105,7 @@ static intact_status build(it_quantize_job *q, intact_error *err)
     uint8_t table[4][256];
     bool pixels = !q->src.feed.arrays;
     if (pixels)
-        pixel_map(q, &px, table);
+        it_api_pixel_map(&q->src.feed, q->m.g.inputs.items[0]->q, &px, table);
     IT_TRY(it_lower_build(&q->lower, &q->m.g, pixels ? &px : NULL, &q->prog, q->c->alloc, err));
     return describe(q, err);
 }
@@ -159,19 +166,11 @@ static intact_status write_to(it_quantize_job *q, const char *path, intact_error
 
 static intact_status judge(it_quantize_job *q, intact_error *err)
 {
-    char *log = NULL;
-    const char *to = q->o->output;
+    const char *to = NULL;
     if (!q->hooks || !q->hooks->judge)
         return INTACT_OK;
-    intact_status st = q->hooks->judge(q->hooks->user, q->out, &log, &to, err);
-    q->gate = log && *log ? log : NULL;
-    if (st == INTACT_OK && q->gate && !q->onnx)
-        st = describe(q, err);
-    if (st == INTACT_OK && log)
-        st = write_to(q, to, err);
-    q->gate = NULL;
-    free(log);
-    return st;
+    IT_TRY(q->hooks->judge(q->hooks->user, q->out, &to, err));
+    return to ? write_to(q, to, err) : INTACT_OK;
 }
 
 /* Fitted levels count as the bits that number them. */

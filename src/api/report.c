@@ -97,18 +97,18 @@ static intact_status fill_weights(filling *f, it_report_layer *l, const it_node 
 static const char *acts_how(filling *f, const it_value *v, const it_group *gr)
 {
     const char *kind = v->q->type == INTACT_S16 || (gr && gr->plan.symmetric) ? "symmetric" : "affine";
+    char method[40];
     if (v->q->given)
         return "as the network came";
     if (!gr || gr->fixed)
         return kind;
     if (gr->plan.given)
-        return it_arena_printf(&f->arena, "%s, range given", kind);
+        return it_arena_printf(&f->arena, "%s, range given%s%s", kind, v->q->levels ? ", levels " : "", v->q->levels ? gr->plan.levels->name : "");
     if (!gr->plan.calib)
         return kind;
-    if (gr->plan.calib->has_parameter)
-        return it_arena_printf(&f->arena, "%s, %s:%g", kind, gr->plan.calib->name, gr->plan.parameter);
-    return it_arena_printf(&f->arena, "%s, %s%s%s", kind, gr->plan.calib->name, gr->plan.levels ? ", levels " : "",
-                           gr->plan.levels ? gr->plan.levels->name : "");
+    it_calib_print(gr->plan.calib, gr->plan.parameter, method);
+    return it_arena_printf(&f->arena, "%s, %s%s%s", kind, v->q->type == INTACT_S16 ? "max" : method, v->q->levels ? ", levels " : "",
+                           v->q->levels ? gr->plan.levels->name : "");
 }
 
 static intact_status fill_value(filling *f, it_report_layer *l, const it_value *v, intact_error *err)
@@ -216,7 +216,10 @@ static const char *weights_text(it_arena *a, const it_weight_plan *p)
 static const char *acts_text(it_arena *a, const it_act_plan *p)
 {
     char method[64];
-    snprintf(method, sizeof method, p->calib && p->calib->has_parameter ? "%s:%g" : "%s", p->calib ? p->calib->name : "measuring", p->parameter);
+    if (p->calib)
+        it_calib_print(p->calib, p->parameter, method);
+    else
+        snprintf(method, sizeof method, "measuring");
     return it_arena_printf(a, "Activations: %d bits, %s, %s; ranges by %s. The answer has 16 bits.", p->bits, p->symmetric ? "symmetric" : "affine",
                            p->levels ? it_arena_printf(a, "levels by %s", p->levels->name) : "levels evenly spaced", method);
 }

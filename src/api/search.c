@@ -35,6 +35,7 @@ static intact_status check_eval(it_search *s, intact_error *err)
 intact_status it_search_open(it_search *s, intact_ctx *c, const char *model_path, const intact_search_options *o, intact_search_result *out, intact_error *err)
 {
     *s = (it_search){.c = c, .model_path = model_path, .o = o, .out = out, .started = it_seconds()};
+    it_c_locale_enter(&s->locale);
     *out = (intact_search_result){.float_top1 = -1};
     it_arena_init(&s->arena, c->alloc);
     if (!model_path)
@@ -51,6 +52,7 @@ intact_status it_search_open(it_search *s, intact_ctx *c, const char *model_path
     IT_TRY(intact_model_open(c, model_path, INTACT_CPU_AUTO, &s->m, err));
     if (s->m->kind != INTACT_MODEL_FLOAT)
         return it_fail(err, INTACT_E_ARG, model_path, "is an integer program already; a float network (.onnx) is needed");
+    IT_TRY(it_search_given(s, err));
     return check_eval(s, err);
 }
 
@@ -66,6 +68,7 @@ void it_search_close(it_search *s)
     intact_model_free(s->m);
     it_alloc_free(s->c->alloc, s->trials, s->trials_cap * sizeof *s->trials);
     it_arena_release(&s->arena);
+    it_c_locale_leave(&s->locale);
 }
 
 void intact_search_result_release(intact_ctx *c, intact_search_result *r)

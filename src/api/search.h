@@ -7,15 +7,18 @@
 #include <jansson.h>
 
 #include "api/quantize.h"
+#include "base/c_locale.h"
 #include "ptq/knapsack.h"
 #include "ptq/sensitivity.h"
 
 typedef struct it_trial_rule { const char *name; bool of_value; const char *field; char value[8]; } it_trial_rule;
 
+#define IT_SEARCH_METHOD 40 /* it_calib_print's */
+
 /* A recipe as far as it differs from the options'. */
 typedef struct it_trial {
     char name[48], change[208];
-    char method[32];                   /* calibrator; empty: as it is */
+    char method[IT_SEARCH_METHOD];     /* calibrator; empty: as it is */
     bool equalize, bias, adaround;
     it_trial_rule *rules; size_t rules_len; /* in the search's arena */
 } it_trial;
@@ -32,8 +35,10 @@ typedef struct it_search {
     intact_search_result *out;
     intact_model *m;         /* the float network */
     it_arena arena;          /* texts */
+    it_c_locale locale;      /* of the calling thread, until the search is closed */
     char *try_path;          /* where programs are written to be measured */
     char *best_path;         /* where the best goes while no goal is met; NULL: nothing is kept (tune) */
+    char *best_log;          /* its figures */
     const char *state;       /* path of state.jsonl; NULL: none */
     json_t *known;           /* measurements of the state, by key */
     char key[65];            /* hash of network, data and settings */
@@ -43,6 +48,8 @@ typedef struct it_search {
     it_trial *trials;        /* [out->steps_len]: what was tried */
     size_t trials_cap;
     const it_trial *now;     /* the trial that runs, for the hooks */
+    bool given;              /* the network came quantized ... */
+    size_t missing;          /* ... but for so many weights and values */
     it_budget budget;
     double limit;            /* of budget: bytes, weighted multiply-accumulates, milliseconds */
     double started;
@@ -55,6 +62,9 @@ const char *it_search_ending(const it_search *s);              /* of what is wri
 json_t *it_search_real(double v);                              /* null when it is not finite */
 double it_search_number(const json_t *j, const char *key, double otherwise);
 void it_search_name(it_trial *t, const char *name, const char *change);
+
+/* Fills given and missing (search_given.c). */
+INTACT_MUST_USE intact_status it_search_given(it_search *s, intact_error *err);
 
 /* ---- goals (search_goal.c) ---- */
 
@@ -80,7 +90,12 @@ INTACT_MUST_USE intact_status it_search_table(it_search *s, const it_trial *from
 
 /* Takes up folder/state.jsonl. */
 INTACT_MUST_USE intact_status it_search_resume(it_search *s, const char *state, intact_error *err);
-json_t *it_search_recall(const it_search *s, const char *kind, const it_trial *t); /* borrowed; NULL: not measured */
+/* Its lines; what is no whole line is passed over. */
+void it_search_take(it_search *s, const char *text, size_t len);
+json_t *it_search_recall(const it_search *s, const char *kind, const it_trial *t); /* borrowed; NULL: not measured, or damaged */
+char *it_search_line(const it_search *s, const char *kind, const it_trial *t, json_t *result); /* without its end; the caller frees it with free() */
+/* A result of this kind is complete, and its numbers are possible (search_check.c). */
+bool it_search_sound(const char *kind, const json_t *result);
 INTACT_MUST_USE intact_status it_search_remember(it_search *s, const char *kind, const it_trial *t, json_t *result, intact_error *err);
 
 /* ---- trials (search_trial.c) ---- */
@@ -91,6 +106,8 @@ INTACT_MUST_USE intact_status it_search_try(it_search *s, const it_trial *t, int
 INTACT_MUST_USE intact_status it_search_probe(it_search *s, const it_trial *t, double *agreement, double *sqnr_db, intact_error *err);
 /* The whole recipe that options and t make, as text; the caller frees it with free(). */
 INTACT_MUST_USE intact_status it_search_recipe(it_search *s, const it_trial *t, char **out, intact_error *err);
+/* The steps until now, and the best one's recipe, as JSON; path NULL: nowhere. */
+INTACT_MUST_USE intact_status it_search_log(it_search *s, const char *path, intact_error *err);
 /* The options of a trial, and the hook that makes s->now of their recipe (user: the search). */
 intact_quantize_options it_search_plain(const it_search *s);
 intact_status it_search_edit(void *user, it_recipe *r, intact_error *err);
@@ -103,8 +120,8 @@ INTACT_MUST_USE intact_status it_search_sense(it_search *s, const it_trial *t, i
 /* What later steps build on: of those that are as good as the best, the one with the best ratio among steps that cost no time, without AdaRound and
 ** rules; where none of these is, the first. */
 size_t it_search_base(const it_search *s);
-/* The best calibrator by probes: fills method (it_trial's). */
-INTACT_MUST_USE intact_status it_search_calibrator(it_search *s, const it_trial *from, char method[32], intact_error *err);
+/* The best calibrator by probes of tried many: fills method (it_trial's). */
+INTACT_MUST_USE intact_status it_search_calibrator(it_search *s, const it_trial *from, char method[IT_SEARCH_METHOD], size_t *tried, intact_error *err);
 /* from with the share (0..1) of weights and values that cost most at more bits, or in float where options say so; how many in *len. */
 INTACT_MUST_USE intact_status it_search_partial(it_search *s, const it_trial *from, double share, it_trial *out, size_t *len, intact_error *err);
 /* from with bits by layer so that the weights take at most limit of what budget counts (nanoseconds of latency). */

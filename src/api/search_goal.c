@@ -119,12 +119,13 @@ intact_status it_search_latency(it_search *s, const char *program, double *ms, j
     *ms = r.median_ms;
     if (layers)
         *layers = json_object();
-    for (uint32_t i = 0; layers && *layers && i < r.layers_len; i++) {
+    bool ok = !layers || *layers;
+    for (uint32_t i = 0; ok && layers && i < r.layers_len; i++) {
         double before = it_search_number(*layers, r.layers[i].name, 0);
-        json_object_set_new(*layers, r.layers[i].name, json_real(before + 1e3 * r.layers[i].median_us));
+        ok = json_object_set_new(*layers, r.layers[i].name, json_real(before + 1e3 * r.layers[i].median_us)) == 0;
     }
     intact_bench_result_release(s->c, &r);
-    return !layers || *layers ? INTACT_OK : it_fail_nomem(err, "latency", 0);
+    return ok ? INTACT_OK : it_fail_nomem(err, "latency", 0);
 }
 
 intact_status it_search_table(it_search *s, const it_trial *from, intact_error *err)
@@ -148,7 +149,8 @@ intact_status it_search_table(it_search *s, const it_trial *from, intact_error *
         intact_quantize_result_release(s->c, &r);
         it_log(s->c, INTACT_LOG_INFO, "measuring the layers' time at %d bits", it_search_bits[b]);
         IT_TRY(it_search_latency(s, s->try_path, &ms, &layers, err));
-        json_array_append_new(s->latency, layers);
+        if (json_array_append_new(s->latency, layers) != 0)
+            return it_fail_nomem(err, "latency", 0);
     }
     return json_array_size(s->latency) == IT_SEARCH_BITS ? INTACT_OK : it_fail_nomem(err, "latency", 0);
 }

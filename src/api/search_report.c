@@ -32,7 +32,10 @@ json_t *it_search_pareto(const it_search *s)
         const json_t *last = json_array_get(list, json_array_size(list) - (json_array_size(list) > 0));
         if (last && good <= json_number_value(json_object_get(last, "accuracy")))
             continue;
-        json_array_append_new(list, json_pack("{s:s, s:I, s:f}", "step", next->name, "file_bytes", (json_int_t)next->file_bytes, "accuracy", good));
+        if (json_array_append_new(list, json_pack("{s:s, s:I, s:f}", "step", next->name, "file_bytes", (json_int_t)next->file_bytes, "accuracy", good)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
     }
 }
 

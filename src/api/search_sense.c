@@ -11,19 +11,23 @@ typedef struct sense { it_search *s; json_t *out; } sense;
 static json_t *effect_json(const it_effect *e)
 {
     json_t *j = json_pack("{s:o, s:o, s:f, s:o}", "sqnr_db", it_search_real(e->sqnr_db), "noise", it_search_real(e->noise), "agreement", e->agreement, "kl", it_search_real(e->kl));
-    if (j && e->top1 >= 0)
-        json_object_set_new(j, "top1", json_real(e->top1));
-    return j;
+    if (!j || e->top1 < 0 || json_object_set_new(j, "top1", json_real(e->top1)) == 0)
+        return j;
+    json_decref(j);
+    return NULL;
 }
 
 static json_t *parts_json(const it_sense_row *r, const it_effect *e)
 {
     static const char *const names[] = {"weights", "activations", "both"};
     json_t *j = json_object();
-    for (int part = 0; part < IT_SENSE_PARTS; part++)
-        if (r->has[part])
-            json_object_set_new(j, names[part], effect_json(&e[part]));
-    return j;
+    bool ok = j != NULL;
+    for (int part = 0; ok && part < IT_SENSE_PARTS; part++)
+        ok = !r->has[part] || json_object_set_new(j, names[part], effect_json(&e[part])) == 0;
+    if (ok)
+        return j;
+    json_decref(j);
+    return NULL;
 }
 
 /* HAWQ-V2 (Dong et al. 2020): squared weight error times how strongly the output answers to it; here both are measured. */
@@ -31,15 +35,19 @@ static intact_status costs_json(it_ptq *p, const it_sense_row *r, size_t i, size
 {
     double gain = r->low_error > 0 ? r->low_noise / r->low_error : 0; /* at 8 bits weights may have no error at all: of networks once quantized */
     json_t *costs = json_array();
+    if (json_object_set_new(row, "cost_by_bits", costs) != 0) /* takes it even then */
+        return it_fail_nomem(err, r->name, sizeof costs);
     for (int b = 0; b < IT_SEARCH_BITS; b++) {
         double e = r->weight_error;
         if (it_search_bits[b] != it_ptq_weight(r->node)->q->bits)
             IT_TRY(it_sensitivity_weight_error(p, r->node, i, len, it_search_bits[b], &e, err));
-        json_array_append_new(costs, it_search_real(gain * e));
+        if (json_array_append_new(costs, it_search_real(gain * e)) != 0)
+            return it_fail_nomem(err, r->name, sizeof e);
     }
-    json_object_set_new(row, "cost_by_bits", costs);
     return INTACT_OK;
 }
+
+static bool put(json_t *o, const char *key, json_t *value) { return json_object_set_new(o, key, value) == 0; }
 
 static intact_status rows_json(it_ptq *p, const it_sensitivity *t, json_t *rows, intact_error *err)
 {
@@ -52,14 +60,17 @@ static intact_status rows_json(it_ptq *p, const it_sensitivity *t, json_t *rows,
                                 "only", parts_json(r, r->only), "all_but", parts_json(r, r->but), "cause", r->cause, "remedy", r->remedy);
         if (!row || json_array_append_new(rows, row) != 0)
             return it_fail(err, INTACT_E_DATA, r->name, "the layer's name is no UTF-8; a report cannot hold it");
+        bool ok = true;
         if (r->node) {
             const it_quant *x = r->node->in[0]->q;
-            json_object_set_new(row, "macs", json_integer((json_int_t)it_api_node_macs(r->node)));
-            json_object_set_new(row, "weight_bits", json_integer(it_ptq_weight(r->node)->q->bits));
-            json_object_set_new(row, "input_bits", json_integer(!x ? 32 : x->type == INTACT_S16 ? 16 : x->bits));
+            ok = put(row, "macs", json_integer((json_int_t)it_api_node_macs(r->node))) &&
+                 put(row, "weight_bits", json_integer(it_ptq_weight(r->node)->q->bits)) &&
+                 put(row, "input_bits", json_integer(!x ? 32 : x->type == INTACT_S16 ? 16 : x->bits));
         }
-        if (r->value)
-            json_object_set_new(row, "value", json_string(p->groups.g.items[r->group].first->name));
+        if (ok && r->value)
+            ok = put(row, "value", json_string(p->groups.g.items[r->group].first->name));
+        if (!ok)
+            return it_fail_nomem(err, r->name, sizeof *row);
         if (r->node)
             IT_TRY(costs_json(p, r, at++, macs, row, err));
     }

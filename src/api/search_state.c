@@ -54,6 +54,7 @@ static intact_status make_key(it_search *s, intact_error *err)
     snprintf(text, sizeof text, "with errors %u %llu %d %d %u %u %d %llu %d %d %u %s", q->samples, (unsigned long long)q->seed, q->symmetric_activations, q->per_tensor_weights, q->weight_bits, q->act_bits,
              q->keep_softmax, (unsigned long long)s->o->sense_samples, s->o->eval.label_offset, q->calib.label_offset, q->given, it_search_ending(s));
     add_text(&h, text);
+    add_text(&h, s->c->opt.shape);
     add_text(&h, q->method);
     add_text(&h, q->keep8);
     add_text(&h, q->calib.preprocess);
@@ -92,15 +93,9 @@ static bool is_whole(const json_t *line)
 }
 
 /* Lines that an interrupt cut off, or that something changed, are passed over. */
-intact_status it_search_resume(it_search *s, const char *state, intact_error *err)
+void it_search_take(it_search *s, const char *text, size_t len)
 {
-    IT_TRY(make_key(s, err));
-    s->state = state;
-    if (access(state, F_OK) != 0)
-        return INTACT_OK;
-    it_map map;
-    IT_TRY(it_map_open(state, &map, err));
-    const char *at = map.data, *end = at ? at + map.len : at;
+    const char *at = text, *end = at ? at + len : at;
     while (at < end) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         json_t *line = json_loadb(at, (size_t)((stop ? stop : end) - at), 0, NULL);
@@ -110,6 +105,17 @@ intact_status it_search_resume(it_search *s, const char *state, intact_error *er
         json_decref(line);
         at = stop ? stop + 1 : end;
     }
+}
+
+intact_status it_search_resume(it_search *s, const char *state, intact_error *err)
+{
+    IT_TRY(make_key(s, err));
+    s->state = state;
+    if (access(state, F_OK) != 0)
+        return INTACT_OK;
+    it_map map;
+    IT_TRY(it_map_open(state, &map, err));
+    it_search_take(s, map.data, map.len);
     it_map_close(&map);
     return INTACT_OK;
 }
@@ -139,19 +145,28 @@ json_t *it_search_recall(const it_search *s, const char *kind, const it_trial *t
     if (!s->state)
         return NULL;
     measurement_key(s, kind, t, key);
-    return json_object_get(s->known, key);
+    json_t *known = json_object_get(s->known, key);
+    return it_search_sound(kind, known) ? known : NULL;
+}
+
+char *it_search_line(const it_search *s, const char *kind, const it_trial *t, json_t *result)
+{
+    char key[65], check[65];
+    measurement_key(s, kind, t, key);
+    json_t *line = result_hash(result, check) ? json_pack("{s:s, s:s, s:s, s:s, s:O}", "key", key, "kind", kind, "step", t->name, "check", check, "result", result) : NULL;
+    char *text = line ? json_dumps(line, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(line);
+    return text;
 }
 
 intact_status it_search_remember(it_search *s, const char *kind, const it_trial *t, json_t *result, intact_error *err)
 {
-    char key[65], check[65];
+    char key[65];
     if (!s->state)
         return INTACT_OK;
     measurement_key(s, kind, t, key);
     json_object_set(s->known, key, result);
-    json_t *line = result_hash(result, check) ? json_pack("{s:s, s:s, s:s, s:s, s:O}", "key", key, "kind", kind, "step", t->name, "check", check, "result", result) : NULL;
-    char *text = line ? json_dumps(line, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    json_decref(line);
+    char *text = it_search_line(s, kind, t, result);
     if (!text)
         return it_fail_nomem(err, s->state, 0);
     FILE *f = fopen(s->state, "a+b");

@@ -9,7 +9,6 @@
 #include "ptq/method.h"
 
 #define PROBE_SAMPLES 128
-#define PROVENANCE_MORE 128 /* bytes that a member of the provenance takes besides its text: its name, and sections begin at multiples of 64 */
 
 /* ---- a recipe changed ---- */
 
@@ -21,10 +20,29 @@ static intact_status add_method(it_recipe *r, const char *name, bool wanted, int
     return wanted ? it_recipe_method(r, name, err) : INTACT_OK;
 }
 
+/* Groups and zero points do not go together below 8 bits (ptq/weights.c): where the recipe has both, layers that get few bits have a scale per channel. */
+static bool has_groups_and_zeros(const it_recipe *r)
+{
+    bool group = r->plans.weights.grain == IT_PER_GROUP, affine = r->plans.weights.affine;
+    for (size_t i = 0; i < r->rules.len; i++) {
+        group = group || r->rules.items[i].plans.weights.grain == IT_PER_GROUP;
+        affine = affine || r->rules.items[i].plans.weights.affine;
+    }
+    return group && affine;
+}
+
+static intact_status edit_few_bits(it_recipe *r, it_recipe_rule *rule, bool ungrouped, intact_error *err)
+{
+    if (ungrouped)
+        IT_TRY(it_recipe_set(r, rule, "weights.per", "channel", err));
+    return it_recipe_set(r, rule, "weights.range", "mse", err);
+}
+
 intact_status it_search_edit(void *user, it_recipe *r, intact_error *err)
 {
     const it_search *s = user;
     const it_trial *t = s->now;
+    const bool ungrouped = has_groups_and_zeros(r);
     if (t->method[0])
         IT_TRY(it_recipe_set(r, NULL, "activations.method", t->method, err));
     IT_TRY(add_method(r, "equalize", t->equalize, err));
@@ -37,7 +55,7 @@ intact_status it_search_edit(void *user, it_recipe *r, intact_error *err)
             return it_fail_nomem(err, t->rules[i].name, sizeof *rule);
         IT_TRY(it_recipe_set(r, rule, t->rules[i].field, t->rules[i].value, err));
         if (strcmp(t->rules[i].field, "weights.bits") == 0 && t->rules[i].value[0] < '8')
-            IT_TRY(it_recipe_set(r, rule, "weights.range", "mse", err));
+            IT_TRY(edit_few_bits(r, rule, ungrouped, err));
     }
     return INTACT_OK;
 }
@@ -94,23 +112,8 @@ static intact_status keep_step(it_search *s, const it_trial *t, const json_t *r,
     out->bounded = s->o->max_drop >= 0 || s->budget != IT_BUDGET_NONE;
     json_t *j = json_pack("{s:s, s:s, s:o, s:f, s:f, s:o, s:o, s:I, s:I, s:b}", "step", step->name, "change", step->change, "top1", step->top1 >= 0 ? json_real(step->top1) : json_null(), "drop",
                           step->drop, "drop_standard_error", step->drop_error, "agreement", it_search_real(step->agreement), "sqnr_db", it_search_real(step->sqnr_db), "file_bytes", (json_int_t)step->file_bytes, "weighted_macs", (json_int_t)step->weighted_macs, "holds", step->holds);
-    if (j && step->ms > 0)
-        json_object_set_new(j, "ms", json_real(step->ms));
-    return j && json_array_append_new(s->steps, j) == 0 ? INTACT_OK : it_fail_nomem(err, "search", 0);
-}
-
-/* Under a budget the last step is all that is told. */
-static char *log_text(const it_search *s)
-{
-    bool tight = s->budget != IT_BUDGET_NONE;
-    json_t *steps = tight ? json_pack("[O]", json_array_get(s->steps, json_array_size(s->steps) - 1)) : json_incref(s->steps);
-    json_t *j = json_pack("{s:o, s:o, s:b, s:o}", "float_top1", s->out->float_top1 >= 0 ? json_real(s->out->float_top1) : json_null(), "max_drop",
-                          s->o->max_drop >= 0 ? json_real(s->o->max_drop) : json_null(), "holds", s->out->holds, "steps", steps);
-    if (j && tight)
-        json_object_set_new(j, it_search_budget_name(s), json_real(s->limit));
-    char *text = j ? json_dumps(j, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(j);
-    return text;
+    bool ok = j && (step->ms <= 0 || json_object_set_new(j, "ms", json_real(step->ms)) == 0);
+    return json_array_append_new(s->steps, j) == 0 && ok ? INTACT_OK : it_fail_nomem(err, "search", 0);
 }
 
 /* ---- measuring ---- */
@@ -128,7 +131,7 @@ typedef struct judgement { it_search *s; double started; } judgement;
 
 static intact_status edit_judged(void *user, it_recipe *r, intact_error *err) { return it_search_edit(((judgement *)user)->s, r, err); }
 
-static intact_status judge(void *user, const intact_quantize_result *r, char **log, const char **to, intact_error *err)
+static intact_status judge(void *user, const intact_quantize_result *r, const char **to, intact_error *err)
 {
     judgement *j = user;
     it_search *s = j->s;
@@ -157,10 +160,7 @@ static intact_status judge(void *user, const intact_quantize_result *r, char **l
         return st;
     *to = s->out->holds ? s->o->quantize.output : s->best_path;
     snprintf(s->out->path, sizeof s->out->path, "%s", *to);
-    *log = log_text(s);
-    if (*log && s->budget == IT_BUDGET_SIZE && s->out->holds && (double)(r->file_bytes + strlen(*log) + PROVENANCE_MORE) > s->limit)
-        **log = 0; /* what the program says of the search would break the budget */
-    return *log ? INTACT_OK : it_fail_nomem(err, "search", 0);
+    return s->out->holds ? INTACT_OK : it_search_log(s, s->best_log, err);
 }
 
 static intact_status failed_step(it_search *s, const it_trial *t, intact_error *err)

@@ -64,7 +64,8 @@ static intact_status tune(it_search *s, const char *folder, intact_error *err)
     it_trial plain = {.name = "sensitivity"};
     IT_TRY(it_search_sense(s, &plain, err));
     IT_TRY(it_search_ladder(s, false, err));
-    IT_TRY(curve(s, err));
+    if (!s->given)
+        IT_TRY(curve(s, err));
     IT_TRY(it_search_tell_equal(s, err));
     IT_TRY(write_reports(s, folder, err));
     snprintf(s->out->path, sizeof s->out->path, "%s/recipe.json", folder);

@@ -5,6 +5,8 @@
 
 #include "base/base.h"
 
+/* The pattern (fnmatch) that this name alone matches. NULL when out of memory. */
+char *it_arena_plain_pattern(it_arena *a, const char *name);
 /* A JSON string, with its quotes: the pattern (fnmatch) that this name alone matches. NULL when out of memory. */
 char *it_arena_pattern(it_arena *a, const char *name);
 

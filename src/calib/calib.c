@@ -2,7 +2,10 @@
 /* calib.c: the list of calibrators, and how one is named on a command line. */
 #include "calib/calib.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "base/c_locale.h"
 
 const it_calib *const it_calib_all[] = {
 #define CALIB(name) &it_calib_##name,
@@ -19,16 +22,39 @@ static bool parse_percent(const char *s, double *out)
     for (; *s; s++) {
         if (*s == '.' && !point) {
             point = true;
-        } else if (*s >= '0' && *s <= '9' && v < 1e6 && unit > 1e-12) {
+        } else if (*s >= '0' && *s <= '9' && v < 1e14 && unit < 1e12) {
             digits = true;
-            if (point) v += (*s - '0') * (unit /= 10.0);
-            else v = v * 10.0 + (*s - '0');
+            v = v * 10.0 + (*s - '0'); /* whole until the one division: rounded once */
+            if (point) unit *= 10.0;
         } else {
             return false;
         }
     }
-    *out = v;
+    *out = v /= unit;
     return digits && v > 0.0 && v <= 100.0;
+}
+
+bool it_calib_try(size_t k, const it_calib **out, double *parameter)
+{
+    for (size_t i = 0; it_calib_all[i]; i++) {
+        const it_calib *c = it_calib_all[i];
+        size_t len = c->searches ? 0 : c->has_parameter ? c->tries_len : 1;
+        if (k < len) {
+            *out = c;
+            *parameter = c->has_parameter ? c->tries[k] : 0;
+            return true;
+        }
+        k -= len;
+    }
+    return false;
+}
+
+void it_calib_print(const it_calib *c, double parameter, char out[40])
+{
+    it_c_locale l;
+    it_c_locale_enter(&l);
+    snprintf(out, 40, c->has_parameter ? "%s:%.10g" : "%s", c->name, parameter);
+    it_c_locale_leave(&l);
 }
 
 static intact_status unknown(const char *word, intact_error *err)

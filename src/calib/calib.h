@@ -29,10 +29,16 @@ typedef struct it_calib {
     bool has_parameter;  /* percentile:99.99 */
     double parameter_default;
     bool searches;       /* stands for the best of the others, found by trials (ptq/choose.c); range is what the trials begin with */
+    const double *tries; /* parameters that searches try, tries_len of them; without a parameter once */
+    uint32_t tries_len;
     it_range (*range)(const it_hist *h, const it_calib_args *a);
 } it_calib;
 
 extern const it_calib *const it_calib_all[]; /* NULL at the end */
+/* What searches try, in the list's order: the k-th; false: there are no more. */
+bool it_calib_try(size_t k, const it_calib **out, double *parameter);
+/* "percentile:99.99", the text that it_calib_parse() reads, into out. */
+void it_calib_print(const it_calib *c, double parameter, char out[40]);
 /* "percentile:99.99" to a calibrator and its parameter; unknown names offer the nearest. */
 INTACT_MUST_USE intact_status it_calib_parse(const char *text, const it_calib **out, double *parameter, intact_error *err);
 

@@ -16,4 +16,9 @@ static it_range percentile_range(const it_hist *h, const it_calib_args *a)
     return it_range_clip(h, a, it_hist_amax(h));
 }
 
-const it_calib it_calib_percentile = {.name = "percentile", .has_parameter = true, .parameter_default = 99.99, .range = percentile_range};
+/* Those that Wu et al. 2020 compare. */
+static const double TRIES[] = {99.9, 99.99, 99.999, 99.9999};
+
+const it_calib it_calib_percentile = {
+    .name = "percentile", .has_parameter = true, .parameter_default = 99.99, .tries = TRIES, .tries_len = IT_LEN(TRIES), .range = percentile_range,
+};

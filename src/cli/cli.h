@@ -24,13 +24,14 @@ typedef struct cli_option {
     cli_type type;
     size_t offset;    /* into the command's option struct */
     const char *help;
-    const char *complete; /* "file", "dir", "method", "preprocess", "cpu", or NULL */
+    const char *complete; /* "file", "dir", "method", "preprocess", "optimizer", "schedule", "cpu", or NULL */
 } cli_option;
 #define CLI_OPTION(st, member, name, letter, arg, type, complete, help) { name, letter, arg, CLI_##type, offsetof(st, member), help, complete }
 
 typedef struct cli_common { /* every command's options begin with these */
     int quiet, json, help;
     uint32_t threads;
+    const char *shape;
     uint64_t given; /* bit i: cli_option_at(cmd, i) stood on the command line, if only with its default */
 } cli_common;
 
@@ -40,6 +41,7 @@ typedef struct cli_run {
     const char *const *args; /* positional */
     int args_len;
     const struct cli_command *cmd;
+    struct cli_progress *progress; /* of the context */
 } cli_run;
 
 typedef struct cli_command {
@@ -79,7 +81,13 @@ int cli_check_cpu(const cli_run *r, const intact_model *a, const intact_model *b
 int cli_finish_output(int rc);
 
 /* Progress on standard error: a bar with time left on a terminal, a plain line every few seconds otherwise. */
-typedef struct cli_progress { bool quiet, tty, colour, shown; double start, last; char what[64]; } cli_progress;
+typedef struct cli_progress {
+    bool quiet, tty, colour, shown;
+    double start, last;
+    uint64_t first;   /* done at the start: not 0 where a run goes on */
+    char what[64];
+    const char *unit; /* of the speed behind the bar, "images/s"; NULL: none */
+} cli_progress;
 void cli_progress_init(cli_progress *p, bool quiet);
 int cli_progress_step(void *user, const char *what, uint64_t done, uint64_t total); /* 1 after an interrupt */
 void cli_progress_clear(cli_progress *p);

@@ -102,6 +102,8 @@ static void print_text(const quantize_options *o, const intact_quantize_result *
         printf("%s: %s, a quantized ONNX network; ", o->output, cli_bytes((double)q->file_bytes, a));
     if (q->given && !q->samples)
         printf("%llu scales of the network kept", (unsigned long long)q->given);
+    else if (!q->samples)
+        printf("ranges of the recipe");
     else
         printf("calibrated on %llu samples", (unsigned long long)q->samples);
     if (q->skipped)

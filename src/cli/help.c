@@ -46,14 +46,29 @@ void cli_cpu_names(char to[CLI_CPUS_BYTES], const char *between, const char *bef
 
 enum { HELP_BYTES = CLI_CPUS_BYTES + 512 };
 
-/* An option's help, with the values that it takes where it takes names. */
+/* The names that complete stands for; NULL: it stands for none. */
+static const char *const *names_of(const char *complete)
+{
+    static const struct { const char *what; const char *const *(*list)(void); } all[] = {
+        {"method", intact_list_methods}, {"preprocess", intact_list_preprocess}, {"optimizer", intact_list_optimizers}, {"schedule", intact_list_schedules}, {"qat", intact_list_qat_methods}};
+    for (size_t i = 0; complete && i < sizeof all / sizeof *all; i++)
+        if (strcmp(all[i].what, complete) == 0)
+            return all[i].list();
+    return NULL;
+}
+
+/* An option's help, with the values that it takes where it takes names and does not tell them itself. */
 static const char *help_of(const cli_option *o, char room[HELP_BYTES])
 {
-    char cpus[CLI_CPUS_BYTES];
-    if (o->type != CLI_CPU)
+    char names[CLI_CPUS_BYTES] = "";
+    const char *const *list = names_of(o->complete);
+    if (o->type == CLI_CPU)
+        cli_cpu_names(names, ", ", ", ");
+    else if (!list || strstr(o->help, list[0]) || strncmp(o->help, "see ", 4) == 0)
         return o->help;
-    cli_cpu_names(cpus, ", ", ", ");
-    snprintf(room, HELP_BYTES, "%s: %s", o->help, cpus);
+    for (size_t at = 0; list && *list && at < sizeof names; list++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? ", " : "", *list);
+    snprintf(room, HELP_BYTES, "%s: %s", o->help, names);
     return room;
 }
 
@@ -171,13 +186,9 @@ static void complete_value(const cli_command *cmd, const cli_option *o, FILE *to
     if (o->letter)
         fprintf(to, "|%s:-%c", cmd->name, o->letter);
     fprintf(to, ") ");
-    if (o->complete && strcmp(o->complete, "method") == 0) {
+    if (names_of(o->complete)) {
         fprintf(to, "COMPREPLY=($(compgen -W '");
-        words(to, intact_list_methods());
-        fprintf(to, "' -- \"$cur\"))");
-    } else if (o->complete && strcmp(o->complete, "preprocess") == 0) {
-        fprintf(to, "COMPREPLY=($(compgen -W '");
-        words(to, intact_list_preprocess());
+        words(to, names_of(o->complete));
         fprintf(to, "' -- \"$cur\"))");
     } else if (o->complete && strcmp(o->complete, "cpu") == 0) {
         char cpus[CLI_CPUS_BYTES];

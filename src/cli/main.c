@@ -40,6 +40,7 @@ static int run_command(const cli_command *cmd, const cli_common *common, const c
     intact_ctx_options co;
     intact_ctx_options_default(&co);
     co.threads = common->threads;
+    co.shape = common->shape;
     co.log = cli_log;
     co.progress = cli_progress_step;
     co.user = &progress;
@@ -48,7 +49,7 @@ static int run_command(const cli_command *cmd, const cli_common *common, const c
     if (intact_ctx_new(&co, &ctx, &err) != INTACT_OK)
         return cli_fail(&err);
     cli_interrupt_install();
-    int rc = cmd->run(&(cli_run){ctx, common, args, args_len, cmd}, common);
+    int rc = cmd->run(&(cli_run){ctx, common, args, args_len, cmd, &progress}, common);
     cli_progress_clear(&progress);
     intact_ctx_free(ctx);
     return cli_finish_output(rc);

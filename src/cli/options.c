@@ -9,6 +9,7 @@
 
 static const cli_option common_options[] = {
     CLI_OPTION(cli_common, threads, "threads", 't', "T", U32, NULL, "worker threads; 0, the default: one per processor. Results do not depend on it"),
+    CLI_OPTION(cli_common, shape, "shape", 0, "1x3x224x224", TEXT, NULL, "shape of the first input, where an .onnx leaves dimensions open"),
     CLI_OPTION(cli_common, json, "json", 0, NULL, FLAG, NULL, "print one JSON object instead of text"),
     CLI_OPTION(cli_common, quiet, "quiet", 'q', NULL, FLAG, NULL, "no progress and no remarks on standard error; errors are still told"),
     CLI_OPTION(cli_common, help, "help", 'h', NULL, FLAG, NULL, "this text"),

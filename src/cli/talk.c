@@ -63,14 +63,16 @@ static void time_left(double seconds, char buf[32])
 
 static void draw_bar(cli_progress *p, uint64_t done, uint64_t total, double t)
 {
-    char left[32], bar[3 * BAR_WIDTH + 1] = "";
-    double part = total ? (double)done / (double)total : 1;
+    char left[32], bar[3 * BAR_WIDTH + 1] = "", speed[64] = "";
+    double part = total ? (double)done / (double)total : 1, here = (double)(done - p->first);
     int full = (int)(part * BAR_WIDTH);
-    time_left(done ? (t - p->start) * (1 - part) / part : INFINITY, left);
+    time_left(here > 0 ? (t - p->start) * (double)(total - done) / here : INFINITY, left);
+    if (p->unit && here > 0 && t > p->start)
+        snprintf(speed, sizeof speed, ", %.0f %s", here / (t - p->start), p->unit);
     for (int i = 0; i < BAR_WIDTH; i++)
         strcat(bar, i < full ? "#" : ".");
-    fprintf(stderr, "\r\033[K%s [%s%s%s] %3d%% %llu/%llu, %s left", p->what, p->colour ? "\033[32m" : "", bar, p->colour ? "\033[0m" : "", (int)(100 * part),
-            (unsigned long long)done, (unsigned long long)total, left);
+    fprintf(stderr, "\r\033[K%s [%s%s%s] %3d%% %llu/%llu, %s left%s", p->what, p->colour ? "\033[32m" : "", bar, p->colour ? "\033[0m" : "", (int)(100 * part),
+            (unsigned long long)done, (unsigned long long)total, left, speed);
     fflush(stderr);
     p->shown = true;
 }
@@ -79,12 +81,13 @@ int cli_progress_step(void *user, const char *what, uint64_t done, uint64_t tota
 {
     cli_progress *p = user;
     double t = now();
-    if (strcmp(p->what, what) != 0 || done == 0) {
+    if (strcmp(p->what, what) != 0 || done == 0 || done < p->first) {
         snprintf(p->what, sizeof p->what, "%s", what);
         p->start = p->last = t;
+        p->first = done;
     }
     if (!p->quiet) {
-        double every = p->tty ? 0.1 : 5;
+        double every = p->tty ? 0.1 : fmax(5, (t - p->start) / 10);
         if (t - p->last >= every && done < total) {
             p->last = t;
             if (p->tty)

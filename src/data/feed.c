@@ -128,7 +128,7 @@ intact_status it_feed_batch(const it_feed *f, size_t first, uint8_t *pixels, flo
         size_t sample = f->pick ? f->pick[i] : i;
         intact_error why = {.code = INTACT_OK};
         intact_status st = read_one(f, sample, pixels ? pixels + out->len * f->elements : NULL, floats ? floats + out->len * f->elements : NULL, &why);
-        if (st == INTACT_E_DATA || st == INTACT_E_IO) {
+        if (st == INTACT_E_DATA || (st == INTACT_E_IO && !f->io_ends)) {
             if (f->on_skip)
                 f->on_skip(f->on_skip_user, why.where, why.message);
             if (out->skipped++ == 0)

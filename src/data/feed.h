@@ -19,6 +19,7 @@ typedef struct it_feed {
     bool arrays;          /* samples are float arrays (.npy), not images */
     float *table;         /* [C][256]: pixel to network value; NULL for arrays */
     const intact_alloc *alloc;
+    bool io_ends;         /* a file that cannot be read any more is a failure, not a sample left out: long runs must not go on with what is left */
     /* Told about every unreadable sample, from whichever thread meets it; NULL: nobody is. */
     void (*on_skip)(void *user, const char *place, const char *why);
     void *on_skip_user;

@@ -2,11 +2,12 @@
 /* preprocess.c: preprocessing as text ("imagenet,crop=192") and as numbers. */
 #include "data/data.h"
 
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/c_locale.h"
 
 #define WHERE "preprocessing"
 #define SIDE_MAX 16384u
@@ -199,30 +200,16 @@ static intact_status parse_pieces(const char *text, bool allow_name, it_preproce
     }
 }
 
-/* Decimal points are points whatever the caller's locale says; the locale of other threads is left alone. */
-static locale_t enter_c_locale(locale_t *c)
-{
-    *c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    return *c ? uselocale(*c) : (locale_t)0;
-}
-
-static void leave_c_locale(locale_t c, locale_t old)
-{
-    if (c) {
-        uselocale(old);
-        freelocale(c);
-    }
-}
-
 intact_status it_preprocess_parse(const char *text, it_preprocess *out, intact_error *err)
 {
     it_preprocess p = {.scale = 1.0f / 255.0f};
     intact_status status = INTACT_OK;
     if (text && text[0]) {
-        locale_t c, old = enter_c_locale(&c);
+        it_c_locale c;
+        it_c_locale_enter(&c);
         p.given = true;
         status = parse_pieces(text, true, &p, err);
-        leave_c_locale(c, old);
+        it_c_locale_leave(&c);
     }
     if (status == INTACT_OK)
         *out = p;
@@ -266,7 +253,8 @@ void it_preprocess_print(const it_preprocess *p, char *buf, size_t len)
 {
     if (len == 0)
         return;
-    locale_t c, old = enter_c_locale(&c);
+    it_c_locale c;
+    it_c_locale_enter(&c);
     printer w = {buf, len, 0};
     char text[TEXT_MAX];
     if (p->resize) {
@@ -283,7 +271,7 @@ void it_preprocess_print(const it_preprocess *p, char *buf, size_t len)
     if (p->bgr)
         put(&w, ",order=bgr");
     buf[w.at] = 0;
-    leave_c_locale(c, old);
+    it_c_locale_leave(&c);
 }
 
 float it_preprocess_value(const it_preprocess *p, uint32_t c, uint8_t x)

@@ -194,6 +194,24 @@ intact_status it_exec_resume(it_exec *e, const it_exec *base, intact_error *err)
     return it_exec_advance(e, g->nodes.len, err);
 }
 
+void it_exec_begin_at(it_exec *e, size_t at, const it_value *const *v, const it_tensor *t, size_t len)
+{
+    drop_all(e);
+    for (size_t i = 0; i < len; i++) { /* no blocks: nobody writes into them */
+        it_cell *c = &e->cells[v[i]->id];
+        c->first = t[i].layout;
+        c->t[t[i].layout] = t[i];
+        c->ready[t[i].layout] = true;
+    }
+    e->at = at;
+}
+
+const it_tensor *it_exec_value(const it_exec *e, const it_value *v)
+{
+    const it_cell *c = &e->cells[v->id];
+    return c->ready[c->first] ? &c->t[c->first] : NULL;
+}
+
 void it_exec_replace(it_exec *e, const it_value *v, const float *data)
 {
     it_cell *c = &e->cells[v->id];

@@ -31,6 +31,10 @@ INTACT_MUST_USE intact_status it_exec_run(it_exec *e, const it_tensor *in, size_
 INTACT_MUST_USE intact_status it_exec_begin(it_exec *e, const it_tensor *in, size_t in_len, intact_error *err);
 INTACT_MUST_USE intact_status it_exec_advance(it_exec *e, size_t to, intact_error *err);
 INTACT_MUST_USE intact_status it_exec_resume(it_exec *e, const it_exec *base, intact_error *err);
+/* Instead of begin: these values' contents are as given (kept by the caller while the run lasts, any layout), node at is the next. */
+void it_exec_begin_at(it_exec *e, size_t at, const it_value *const *v, const it_tensor *t, size_t len);
+/* What v holds between two nodes, in the layout it was computed in; NULL when it is not computed yet, or nobody reads it any more. */
+const it_tensor *it_exec_value(const it_exec *e, const it_value *v);
 /* From the next node on constant v, float32, has this content (kept by the caller while e lives); NULL: its own. */
 void it_exec_replace(it_exec *e, const it_value *v, const float *data);
 const it_tensor *it_exec_output(const it_exec *e, size_t i);

@@ -66,13 +66,13 @@ static intact_status bind_input(it_value *v, int64_t batch, const it_tensor *giv
         return it_shape_check(t, v->name, err);
     }
     if (v->declared_rank < 0)
-        return it_fail(err, INTACT_E_UNSUPPORTED, v->name, "the network does not declare this input's shape; export it with its shape");
+        return it_fail(err, INTACT_E_UNSUPPORTED, v->name, "the network does not declare this input's shape; give it (--shape 1x3x224x224), or export the network with it");
     t->rank = v->declared_rank;
     for (int i = 0; i < t->rank; i++) {
         t->dim[i] = v->declared[i] < 0 && i == 0 ? batch : v->declared[i];
         if (t->dim[i] < 0)
             return it_fail(err, INTACT_E_UNSUPPORTED, v->name,
-                           "dimension %d of this input is symbolic; only the batch may be: export the network with the other dimensions fixed", i);
+                           "dimension %d of this input is symbolic; only the batch may be: give the others (--shape 1x3x224x224), or export the network with them fixed", i);
     }
     return it_shape_check(t, v->name, err);
 }

@@ -69,6 +69,8 @@ static intact_status group_range(it_group *gr, intact_error *err)
         gr->range = o->range;
         gr->clipped = gr->hist ? count_clipped(gr->hist, gr->range) : 0;
     } else if (!gr->fixed) {
+        if (!gr->hist && o->bits == IT_FLOAT_BITS)
+            return INTACT_OK; /* no data, and none needed */
         if (!gr->hist || gr->hist->count == 0)
             return it_fail(err, INTACT_E_DATA, gr->first->name, "calibration never reached this value");
         it_calib_args a = { .bits = grid_bits(gr), .symmetric = o->symmetric, .percentile = o->parameter };
@@ -83,23 +85,40 @@ static intact_status group_range(it_group *gr, intact_error *err)
 
 /* ---- plans ---- */
 
-/* A rule may name any member of a group; the last one that says something wins. */
-static void plan_by_name(it_groups *gs, const it_graph *g, const it_recipe *r)
+/* What rules say of a group. */
+typedef struct said {
+    int bits, input_bits;     /* by name, and as the input of a layer; 0: nothing */
+    const char *method, *levels; /* the rule that names it without a pattern and sets this; NULL: none */
+} said;
+
+/* Rules in their order; one may name any member of a group, so the last that names one wins. */
+static intact_status plan_by_name(it_groups *gs, const it_graph *g, const it_recipe *r, said *by, intact_error *err)
 {
     for (size_t i = 0; i < gs->g.len; i++)
         gs->g.items[i].plan = r->plans.acts;
-    for (size_t i = 0; i < g->values.len; i++) {
-        const it_value *v = g->values.items[i];
-        if (v->id >= (int)gs->of_len || gs->of[v->id] < 0)
-            continue;
-        it_act_plan p = it_recipe_acts(r, v->name);
-        if (memcmp(&p, &r->plans.acts, sizeof p) != 0)
-            gs->g.items[gs->of[v->id]].plan = p;
+    for (size_t k = 0; k < r->rules.len; k++) {
+        const it_recipe_rule *rule = &r->rules.items[k];
+        bool exact = strpbrk(rule->name, "*?[") == NULL, acts = !rule->of_value;
+        for (size_t i = 0; rule->of_value && i < g->values.len; i++) {
+            const it_value *v = g->values.items[i];
+            if (v->id >= (int)gs->of_len || gs->of[v->id] < 0 || !it_recipe_names_value(rule, v->name))
+                continue;
+            it_group *gr = &gs->g.items[gs->of[v->id]];
+            said *s = &by[gs->of[v->id]];
+            it_recipe_apply_acts(rule, &gr->plan);
+            s->bits = it_recipe_sets(rule, "activations.bits") ? gr->plan.bits : s->bits;
+            s->method = exact && it_recipe_sets(rule, "activations.method") ? rule->name : s->method;
+            s->levels = exact && it_recipe_sets(rule, "activations.levels") ? rule->name : s->levels;
+            acts = true;
+        }
+        if (!acts && it_groups_note(gs, rule->name, "a rule names it, and nothing of that name has codes: the rule changes nothing") != INTACT_OK)
+            return it_fail_nomem(err, rule->name, sizeof(it_ptq_note));
     }
+    return INTACT_OK;
 }
 
-/* Bits by layers come after those by name: a group read by a layer that is kept, or an input or output of the network, has them. */
-static void plan_by_layer(it_groups *gs, const it_graph *g, const it_recipe *r)
+/* A value that several layers read has the most bits that one of them is to have, and no fewer than its name is given. */
+static intact_status plan_by_layer(it_groups *gs, const it_graph *g, const it_recipe *r, said *by, intact_error *err)
 {
     size_t len = 0, at = 0;
     for (size_t i = 0; i < g->nodes.len; i++)
@@ -109,34 +128,109 @@ static void plan_by_layer(it_groups *gs, const it_graph *g, const it_recipe *r)
         if (!it_ptq_is_mac(n))
             continue;
         int bits = it_recipe_input_bits(r, n, at++, len), k = gs->of[n->in[0]->id];
-        if (bits && k >= 0 && (bits > gs->g.items[k].plan.bits || gs->g.items[k].plan.bits == r->plans.acts.bits))
-            gs->g.items[k].plan.bits = bits;
+        if (k >= 0 && bits > by[k].input_bits)
+            by[k].input_bits = bits;
     }
+    for (size_t k = 0; k < gs->g.len; k++) {
+        it_group *gr = &gs->g.items[k];
+        if (by[k].input_bits <= by[k].bits)
+            continue;
+        int has = by[k].input_bits;
+        if (by[k].bits && it_groups_note(gs, gr->first->name, "%d bits were asked for, and %d for the input of a layer that reads it: it has %d", by[k].bits, has,
+                                         has) != INTACT_OK)
+            return it_fail_nomem(err, gr->first->name, sizeof(it_ptq_note));
+        gr->plan.bits = has;
+    }
+    return INTACT_OK;
+}
+
+/* What the network reads and answers has 8 bits at least; a note where a rule says otherwise. */
+static intact_status keep_borders(it_groups *gs, const it_graph *g, said *by, intact_error *err)
+{
     for (size_t i = 0; i < g->inputs.len + g->outputs.len; i++) {
         const it_value *v = i < g->inputs.len ? g->inputs.items[i] : g->outputs.items[i - g->inputs.len];
-        if (gs->of[v->id] >= 0 && gs->g.items[gs->of[v->id]].plan.bits < 8)
-            gs->g.items[gs->of[v->id]].plan.bits = 8;
+        int k = gs->of[v->id];
+        if (k < 0 || gs->g.items[k].plan.bits >= 8)
+            continue;
+        int bits = gs->g.items[k].plan.bits;
+        if (by[k].bits && it_groups_note(gs, v->name, "%d bits were asked for; what a network reads and answers has 8 at least", bits) != INTACT_OK)
+            return it_fail_nomem(err, v->name, sizeof(it_ptq_note));
+        gs->g.items[k].plan.bits = 8;
     }
+    return INTACT_OK;
+}
+
+/* 8 bits or 16: what a rule asks for, where the operators can. */
+static bool choose_type(it_groups *gs, const it_graph *g, int k, const said *by)
+{
+    it_group *gr = &gs->g.items[k];
+    if (gr->plan.bits == 16 && gr->type == INTACT_U8) {
+        if (it_groups_can_s16(gs, g, k)) {
+            gr->type = INTACT_S16;
+            return true;
+        }
+        gr->plan.bits = 8;
+        return it_groups_note(gs, gr->first->name, "16 bits were asked for; an operator that writes or reads it takes 8 only") == INTACT_OK;
+    }
+    if (gr->type == INTACT_S16 && by->bits && by->bits <= 8) {
+        if (it_groups_can_u8(gs, g, k))
+            gr->type = INTACT_U8;
+        else
+            return it_groups_note(gs, gr->first->name, "%d bits were asked for; an operator that writes or reads it takes 16 only", by->bits) == INTACT_OK;
+    }
+    return true;
+}
+
+/* Rules that name a value for which they have no meaning. */
+static bool tell_unheard(it_groups *gs, const it_group *gr, const said *by)
+{
+    bool wide = gr->type == INTACT_S16, known = gr->fixed && !gr->plan.given;
+    const char *why = gr->plan.given ? "a rule gives the range" : known ? "the range is known without data" : wide ? "16 bits hold all that calibration sees" : NULL;
+    if (by->method && why && it_groups_note(gs, by->method, "activations.method changes nothing here: %s", why) != INTACT_OK)
+        return false;
+    return !by->levels || !gr->plan.levels || (!wide && !known && gr->plan.bits <= 4) ||
+           it_groups_note(gs, by->levels, "activations.levels changes nothing here: %s", known ? "the range is known without data, and even levels serve it"
+                                                                                                 : "with 8 bits and more a value has all codes") == INTACT_OK;
+}
+
+static intact_status plan_all(it_groups *gs, const it_graph *g, const it_recipe *r, said *by, intact_error *err)
+{
+    IT_TRY(plan_by_name(gs, g, r, by, err));
+    IT_TRY(plan_by_layer(gs, g, r, by, err));
+    IT_TRY(keep_borders(gs, g, by, err));
+    for (size_t i = 0; i < gs->g.len; i++) {
+        const it_group *gr = &gs->g.items[i];
+        if (gr->plan.levels && gr->plan.bits > 4 && gr->plan.bits < 8)
+            return it_fail(err, INTACT_E_ARG, gr->first->name, "activations.levels is %s with %d bits; fitted levels are 4, 8 or 16: 2, 3 or 4 bits",
+                           gr->plan.levels->name, gr->plan.bits);
+        if (!choose_type(gs, g, (int)i, &by[i]) || !tell_unheard(gs, gr, &by[i]))
+            return it_fail_nomem(err, gr->first->name, sizeof(it_ptq_note));
+    }
+    return INTACT_OK;
 }
 
 intact_status it_ptq_plan_acts(it_groups *gs, const it_graph *g, const it_recipe *r, intact_error *err)
 {
-    plan_by_name(gs, g, r);
-    plan_by_layer(gs, g, r);
+    size_t bytes = gs->g.len * sizeof(said);
+    said *by = it_alloc_zero(gs->alloc, bytes);
+    intact_status st = by ? plan_all(gs, g, r, by, err) : it_fail_nomem(err, "recipe", bytes);
+    it_alloc_free(gs->alloc, by, bytes);
+    return st;
+}
+
+/* Fitted levels need a histogram, ranges that nobody gives too. */
+intact_status it_ptq_check_given(const it_groups *gs, intact_error *err)
+{
     for (size_t i = 0; i < gs->g.len; i++) {
-        it_group *gr = &gs->g.items[i];
-        if (gr->plan.levels && gr->plan.bits > 4 && gr->plan.bits < 8)
-            return it_fail(err, INTACT_E_ARG, gr->first->name, "activations.levels is %s with %d bits; fitted levels are 4, 8 or 16: 2, 3 or 4 bits",
-                           gr->plan.levels->name, gr->plan.bits);
-        if (gr->plan.bits != 16)
+        const it_group *gr = &gs->g.items[i];
+        if (gr->plan.bits == IT_FLOAT_BITS || (gr->first->q && gr->first->q->given))
             continue;
-        if (!it_groups_can_s16(gs, g, (int)i)) {
-            gr->plan.bits = 8;
-            if (it_groups_note(gs, gr->first->name, "16 bits were asked for; an operator that writes or reads it takes 8 only") != INTACT_OK)
-                return it_fail_nomem(err, gr->first->name, sizeof(it_ptq_note));
-            continue;
-        }
-        gr->type = INTACT_S16;
+        if (!gr->fixed && !gr->plan.given)
+            return it_fail(err, INTACT_E_ARG, gr->first->name, "is the first value without a range, and there are no calibration data; --calib DATA measures it, "
+                           "or {\"name\": ..., \"activations\": {\"range\": [lo, hi]}} among the recipe's values says it");
+        if (is_fitted(gr))
+            return it_fail(err, INTACT_E_ARG, gr->first->name, "its levels (%s) are fitted to calibration data, and there are none; --calib DATA gives some",
+                           gr->plan.levels->name);
     }
     return INTACT_OK;
 }
@@ -171,8 +265,9 @@ static intact_status assign_value(it_graph *g, const it_group *gr, it_value *v, 
         return it_fail_nomem(err, v->name, sizeof *v->q);
     if (gr->type == INTACT_S16) {
         /* Answers beyond the calibration set's largest must not saturate; of 15 bits one can be spared. A known range needs no room. */
-        float top = (gr->fixed || gr->plan.given ? 1 : 2) * fmaxf(fabsf(gr->range.lo), fabsf(gr->range.hi));
-        v->q->scale[0] = top / 32767 > 0 && isfinite(top) ? top / 32767 : 1.0f / 32767;
+        double top = (gr->fixed || gr->plan.given ? 1 : 2) * fmax(-(double)gr->range.lo, (double)gr->range.hi); /* twice a float need not be one */
+        float scale = (float)(top / 32767);
+        v->q->scale[0] = scale > 0 ? scale : 1.0f / 32767; /* a value that never leaves zero */
     } else {
         affine_u8(gr->range, grid_bits(gr), gr->plan.symmetric, &v->q->scale[0], &v->q->zero[0]);
     }

@@ -12,15 +12,19 @@
 #define CLIPPED_MUCH 1e-3  /* of a value's numbers */
 #define STRETCHED 8.0      /* range against where 99.9 % of the numbers are, and largest channel against the middle one */
 
-static float peak(const it_weight_view *v, int64_t c, uint64_t *codes_sum, const int8_t *codes)
+/* The largest weight; sums are of the weights in steps of their scale: codes less their zero point, as the accumulator gets them. */
+static float peak(const it_weight_view *v, const it_quant *q, int64_t c, int64_t *sum, uint64_t *magnitudes)
 {
+    const int zero = q->zero[q->axis < 0 ? 0 : c];
     float m = 0;
-    *codes_sum = 0;
+    *sum = 0;
+    *magnitudes = 0;
     for (int64_t i = 0; i < v->outer; i++)
         for (int64_t k = 0; k < v->inner; k++) {
             int64_t at = (i * v->dim + c) * v->inner + k;
             m = fmaxf(m, fabsf(v->w[at]));
-            *codes_sum += (uint64_t)abs(codes[at]);
+            *sum += q->codes[at] - zero;
+            *magnitudes += (uint64_t)abs(q->codes[at] - zero);
         }
     return m;
 }
@@ -31,9 +35,10 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-typedef struct weight_facts { int64_t channels, dead, outlier; double ratio, bias_share, headroom; } weight_facts;
+typedef struct weight_facts { int64_t channels, lost, outlier; double ratio, bias_share, headroom; } weight_facts;
 
-/* headroom: bits of a 32-bit accumulator that the worst channel leaves free; bias_share: of the accumulator, by the largest bias. */
+/* lost: channels with weights, but without a code other than 0. headroom: bits of a 32-bit accumulator that the worst channel leaves free;
+** bias_share: of the accumulator, by the largest bias. */
 static bool look_at_weights(const it_ptq *p, const it_node *n, weight_facts *f)
 {
     const it_value *v = it_ptq_weight(n), *b = it_ptq_bias(n), *x = n->in[0];
@@ -44,13 +49,15 @@ static bool look_at_weights(const it_ptq *p, const it_node *n, weight_facts *f)
         return false;
     *f = (weight_facts){ .channels = view.dim, .headroom = 31 };
     for (int64_t c = 0; c < view.dim; c++) {
-        uint64_t sum;
-        peaks[c] = sorted[c] = peak(&view, c, &sum, q->codes);
+        int64_t sum;
+        uint64_t magnitudes;
+        peaks[c] = sorted[c] = peak(&view, q, c, &sum, &magnitudes);
         double unit = (x->q ? x->q->scale[0] : 1.0) * (double)q->scale[q->axis < 0 ? 0 : c];
         double top = x->q && x->q->type == INTACT_S16 ? 32768 : 255;
         double bias = b && b->is_const && x->q ? fabs(it_tensor_get(&b->t, it_tensor_len(&b->t) == 1 ? 0 : c)) / unit : 0;
-        double free_bits = 31 - log2(top * (double)sum + bias + 1);
-        f->dead += sum == 0;
+        double moved = x->q ? fabs((double)x->q->zero[0] * (double)sum) : 0;
+        double free_bits = 31 - log2(top * (double)magnitudes + bias + moved + 1);
+        f->lost += magnitudes == 0 && peaks[c] > 0;
         f->bias_share = fmax(f->bias_share, bias / 0x1p31);
         f->headroom = fmin(f->headroom, free_bits);
         if (peaks[c] > peaks[f->outlier])
@@ -58,6 +65,8 @@ static bool look_at_weights(const it_ptq *p, const it_node *n, weight_facts *f)
     }
     qsort(sorted, (size_t)view.dim, sizeof *sorted, by_size);
     float middle = sorted[view.dim / 2];
+    if (q->axis >= 0)
+        f->lost = 0; /* scales of their own: nothing beside the others that could show (see it_ptq_spread_scales) */
     f->ratio = middle > 0 ? (double)peaks[f->outlier] / middle : 1;
     it_alloc_free(p->alloc, peaks, 2 * (size_t)view.dim * sizeof *peaks);
     return true;
@@ -148,9 +157,9 @@ static bool explain_weights(const it_ptq *p, it_sense_row *r, it_arena *a)
     } else if (f.ratio > STRETCHED) {
         snprintf(r->cause, sizeof r->cause, "channel %lld is an outlier: %.0f times the middle channel's largest weight", (long long)f.outlier, f.ratio);
         r->remedy = all_layers(p, r, a);
-    } else if (f.dead) {
-        snprintf(r->cause, sizeof r->cause, "%lld of %lld channels are dead: all their codes are 0", (long long)f.dead, (long long)f.channels);
-        r->remedy = all_layers(p, r, a);
+    } else if (f.lost) {
+        snprintf(r->cause, sizeof r->cause, "%lld of %lld channels are lost: all their codes are 0, since all channels share a scale", (long long)f.lost, (long long)f.channels);
+        r->remedy = q->given ? "" : of_layer(a, r, "\"per\": \"channel\"");
     } else {
         return false;
     }

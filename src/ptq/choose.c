@@ -6,21 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/pattern.h"
 #include "exec/exec.h"
 #include "ptq/method.h"
 
-enum { ASIDE_MAX = 64 /* samples of a trial */, VALUES_MAX = 12 /* that may get a calibrator of their own */ };
+enum { ASIDE_MAX = 64 /* samples of a trial */, VALUES_MAX = 12, /* that may get a calibrator of their own */
+       TRIED_MAX = 32 /* ranges of one value that are not tried again */ };
 #define WORTH_DB 0.1  /* what another calibrator must gain, */
 #define SURE 1.0      /* and so many standard errors of the samples' differences: for the whole network, */
 #define SURE_VALUE 2.5 /* and for a value, where many are tried */
 #define NOTHING_DB 200.0 /* of a sample on which nothing differs */
 
 typedef struct choice { const it_calib *calib; double parameter; } choice;
-
-static const choice CHOICES[] = { /* of equal ones the first */
-    { &it_calib_mse, 0 }, { &it_calib_max, 0 }, { &it_calib_entropy, 0 }, { &it_calib_percentile, 99.9 }, { &it_calib_percentile, 99.99 },
-    { &it_calib_percentile, 99.999 }, { &it_calib_percentile, 99.9999 },
-};
 
 typedef struct choose_worker { it_exec *exec; uint8_t *pixels; } choose_worker;
 
@@ -47,18 +44,18 @@ typedef struct chooser {
     size_t own;      /* values with a calibrator of their own */
 } chooser;
 
+/* Asked for, and a matter of its histogram. */
+static bool is_open(const it_group *gr)
+{
+    return gr->plan.calib->searches && !gr->fixed && !gr->plan.given && gr->type == INTACT_U8 && gr->plan.bits <= 8;
+}
+
 bool it_ptq_searches(const it_ptq *p)
 {
     for (size_t i = 0; i < p->groups.g.len; i++)
         if (p->groups.g.items[i].plan.calib->searches)
             return true;
     return false;
-}
-
-/* Asked for, and a matter of its histogram. */
-static bool is_open(const it_group *gr)
-{
-    return gr->plan.calib->searches && !gr->fixed && !gr->plan.given && gr->type == INTACT_U8 && gr->plan.bits <= 8;
 }
 
 /* ---- running ---- */
@@ -187,29 +184,41 @@ static void hold(chooser *c, double db)
 
 /* ---- the whole network ---- */
 
-static intact_status try_network(chooser *c, const bool *open, intact_error *err)
+static void set_choice(it_group *gr, const choice *k)
+{
+    gr->plan.calib = k->calib;
+    gr->plan.parameter = k->parameter;
+}
+
+static intact_status set_network(chooser *c, const bool *open, const choice *now, intact_error *err)
 {
     it_groups *gs = &c->p->groups;
-    size_t best = 0;
-    for (size_t k = 0; k <= IT_LEN(CHOICES); k++) { /* once more with the best one */
-        const choice *now = &CHOICES[k < IT_LEN(CHOICES) ? k : best];
-        double db;
-        for (size_t i = 0; i < gs->g.len; i++)
-            if (open[i]) {
-                gs->g.items[i].plan.calib = now->calib;
-                gs->g.items[i].plan.parameter = now->parameter;
-            }
-        IT_TRY(it_ptq_assign_acts(gs, c->p->g, err));
-        if (k == IT_LEN(CHOICES))
-            break;
+    for (size_t i = 0; i < gs->g.len; i++)
+        if (open[i])
+            set_choice(&gs->g.items[i], now);
+    return it_ptq_assign_acts(gs, c->p->g, err);
+}
+
+/* mse, the default, goes first: what another gains is counted from there. */
+static intact_status try_network(chooser *c, const bool *open, intact_error *err)
+{
+    choice now;
+    double db;
+    c->best = (choice){ &it_calib_mse, 0 };
+    IT_TRY(set_network(c, open, &c->best, err));
+    IT_TRY(trial(c, &db, err));
+    hold(c, db);
+    for (size_t k = 0; it_calib_try(k, &now.calib, &now.parameter); k++) {
+        if (now.calib == &it_calib_mse)
+            continue;
+        IT_TRY(set_network(c, open, &now, err));
         IT_TRY(trial(c, &db, err));
-        if (k == 0 || is_better(c, SURE)) {
+        if (is_better(c, SURE)) {
             hold(c, db);
-            best = k;
+            c->best = now;
         }
     }
-    c->best = CHOICES[best];
-    return INTACT_OK;
+    return set_network(c, open, &c->best, err);
 }
 
 /* ---- values one after another ---- */
@@ -262,62 +271,37 @@ static bool seen_range(const it_range *all, size_t len, it_range r)
     return false;
 }
 
-static void set_choice(it_group *gr, const choice *k)
+/* The last rule that names a value of the group wins: one for its first value, at the end. */
+static intact_status write_rule(chooser *c, size_t group, const choice *k, intact_error *err)
 {
-    gr->plan.calib = k->calib;
-    gr->plan.parameter = k->parameter;
-}
-
-static const char *choice_text(const choice *k, char text[40])
-{
-    snprintf(text, 40, k->calib->has_parameter ? "%s:%.10g" : "%s", k->calib->name, k->parameter);
-    return text;
-}
-
-/* Rules for members of the group: for its first value, and for those about which other rules already speak. */
-static intact_status write_rules(chooser *c, int group, const choice *k, intact_error *err)
-{
-    it_recipe *r = c->p->recipe;
-    const it_groups *gs = &c->p->groups;
-    char text[40], name[600];
-    for (size_t i = 0; i < c->p->g->values.len; i++) {
-        const it_value *v = c->p->g->values.items[i];
-        it_act_plan plan = it_recipe_acts(r, v->name);
-        size_t len = 0;
-        if (v->id >= (int)gs->of_len || gs->of[v->id] != group || (v != gs->g.items[group].first && memcmp(&plan, &r->plans.acts, sizeof plan) == 0))
-            continue;
-        for (const char *s = v->name; *s && len + 3 < sizeof name; s++) {
-            if (strchr("*?[\\", *s))
-                name[len++] = '\\';
-            name[len++] = *s;
-        }
-        name[len] = 0;
-        it_recipe_rule *rule = it_recipe_add(r, name, true);
-        if (!rule)
-            return it_fail_nomem(err, v->name, sizeof *rule);
-        IT_TRY(it_recipe_set(r, rule, "activations.method", choice_text(k, text), err));
-    }
-    return INTACT_OK;
+    const char *value = c->p->groups.g.items[group].first->name;
+    char text[40], *name = it_arena_plain_pattern(&c->p->recipe->arena, value);
+    it_recipe_rule *rule = name ? it_recipe_add(c->p->recipe, name, true) : NULL;
+    if (!rule)
+        return it_fail_nomem(err, value, sizeof *rule);
+    it_calib_print(k->calib, k->parameter, text);
+    return it_recipe_set(c->p->recipe, rule, "activations.method", text, err);
 }
 
 static intact_status try_value(chooser *c, size_t group, intact_error *err)
 {
     it_groups *gs = &c->p->groups;
     it_group *gr = &gs->g.items[group];
-    it_range tried[IT_LEN(CHOICES) + 1] = { gr->range };
+    it_range tried[TRIED_MAX] = { gr->range };
     size_t tried_len = 1;
-    choice best = c->best;
-    for (size_t k = 0; k < IT_LEN(CHOICES); k++) {
+    choice best = c->best, now;
+    for (size_t k = 0; it_calib_try(k, &now.calib, &now.parameter); k++) {
         double db;
-        set_choice(gr, &CHOICES[k]);
+        set_choice(gr, &now);
         IT_TRY(it_ptq_assign_group(gs, c->p->g, (int)group, err));
         if (seen_range(tried, tried_len, gr->range))
             continue;
-        tried[tried_len++] = gr->range;
+        if (tried_len < TRIED_MAX)
+            tried[tried_len++] = gr->range;
         IT_TRY(trial(c, &db, err));
         if (is_better(c, SURE_VALUE)) {
             hold(c, db);
-            best = CHOICES[k];
+            best = now;
         }
     }
     set_choice(gr, &best);
@@ -325,7 +309,7 @@ static intact_status try_value(chooser *c, size_t group, intact_error *err)
     if (best.calib == c->best.calib && best.parameter == c->best.parameter)
         return INTACT_OK;
     c->own++;
-    return write_rules(c, (int)group, &best, err);
+    return write_rule(c, group, &best, err);
 }
 
 /* ---- life ---- */
@@ -412,9 +396,10 @@ static intact_status search(chooser *c, const bool *open, intact_error *err)
     if (r->plans.acts.calib->searches)
         r->plans.acts.calib = c->best.calib, r->plans.acts.parameter = c->best.parameter;
     char own[80] = "", text[40];
+    it_calib_print(c->best.calib, c->best.parameter, text);
     if (c->own)
         snprintf(own, sizeof own, "; %zu values with one of their own: %.2f dB", c->own, c->best_db);
-    snprintf(c->p->chosen, sizeof c->p->chosen, "auto chose %s: %.2f dB at the output on %zu held-aside samples%s", choice_text(&c->best, text), network_db, c->aside.len, own);
+    snprintf(c->p->chosen, sizeof c->p->chosen, "auto chose %s: %.2f dB at the output on %zu held-aside samples%s", text, network_db, c->aside.len, own);
     return INTACT_OK;
 }
 

@@ -83,6 +83,9 @@ static intact_status join_all(int *parent, size_t len, const it_graph *g, const 
         IT_TRY(check_node(g, g->nodes.items[i], err));
         join_same(parent, g->nodes.items[i]);
     }
+    for (size_t i = 0; i < g->values.len; i++)
+        if (g->values.items[i]->like)
+            join(parent, g->values.items[i]->id, g->values.items[i]->like->id);
     class_reader *reader = it_alloc_zero(a, len * sizeof *reader);
     int *same = it_alloc_new(a, len * sizeof *same);
     intact_status st = INTACT_OK;
@@ -156,22 +159,29 @@ static bool takes(uint32_t mask, it_q_out kind, intact_type t)
     return mask >> t & 1;
 }
 
-bool it_groups_can_s16(const it_groups *gs, const it_graph *g, int group)
+static bool all_take(const it_groups *gs, const it_graph *g, int group, intact_type t)
 {
     for (size_t i = 0; i < g->nodes.len; i++) {
         const it_node *n = g->nodes.items[i];
         const it_op_quant *q = &n->op->quant;
         for (int k = 0; k < n->out_len; k++)
-            if (n->out[k] && gs->of[n->out[k]->id] == group && !takes(q->out_types, q->out, INTACT_S16))
+            if (n->out[k] && gs->of[n->out[k]->id] == group && !takes(q->out_types, q->out, t))
                 return false;
         for (int k = 0; k < n->in_len; k++)
-            if (n->in[k] && gs->of[n->in[k]->id] == group && !takes(q->in_types, q->out, INTACT_S16))
+            if (n->in[k] && gs->of[n->in[k]->id] == group && !takes(q->in_types, q->out, t))
                 return false;
     }
+    return true;
+}
+
+bool it_groups_can_u8(const it_groups *gs, const it_graph *g, int group) { return all_take(gs, g, group, INTACT_U8); }
+
+bool it_groups_can_s16(const it_groups *gs, const it_graph *g, int group)
+{
     for (size_t i = 0; i < g->inputs.len; i++)
         if (gs->of[g->inputs.items[i]->id] == group)
             return false;
-    return true;
+    return all_take(gs, g, group, INTACT_S16);
 }
 
 static bool is_global_pool(const it_node *n)
@@ -181,6 +191,16 @@ static bool is_global_pool(const it_node *n)
 }
 
 static bool is_dense(const it_node *n) { return n->op->quant.role == IT_ROLE_DENSE; }
+
+/* Values that ask for 16 bits. */
+static void mark_wished(it_groups *gs, const it_graph *g)
+{
+    for (size_t i = 0; i < g->values.len; i++) {
+        const it_value *v = g->values.items[i];
+        if (v->wide && gs->of[v->id] >= 0 && it_groups_can_s16(gs, g, gs->of[v->id]))
+            gs->g.items[gs->of[v->id]].type = INTACT_S16;
+    }
+}
 
 /* The network's answer keeps 16 bits, and so does what ends in it: the logits of a softmax or sigmoid, the input of a dense layer that
 ** global pooling gives. */
@@ -225,6 +245,7 @@ intact_status it_groups_make(it_groups *gs, const it_graph *g, const intact_allo
         st = number_groups(gs, g, parent, err);
     if (st == INTACT_OK) {
         mark_fixed(gs, g);
+        mark_wished(gs, g);
         for (size_t i = 0; i < g->outputs.len; i++)
             mark_wide(gs, g, g->outputs.items[i]);
     }

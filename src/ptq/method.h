@@ -5,10 +5,12 @@
 
 #include "ptq/ptq.h"
 
-/* Changes the network so that it quantizes better: prepare before calibration (the float network computes the same afterwards), or layer
+/* Changes the network so that it quantizes better: prepare before calibration (the float network computes the same afterwards, but for
+** numbers that hardly ever occur on the calibration samples), or layer
 ** after layer once its weights have codes. NULL: not there. */
 struct it_ptq_method {
     const char *name, *summary; /* "equalize" */
+    bool data;                  /* calibration samples are needed */
     intact_status (*prepare)(it_ptq *p, intact_error *err);
     intact_status (*layer)(it_ptq *p, it_node *n, intact_error *err); /* in order; every layer before n is done */
 };
@@ -23,7 +25,8 @@ struct it_weight_range {
 ** -top..top (affine: -2^(bits-1)..2^(bits-1)-1), at the step it_weight_step(). */
 struct it_rounding {
     const char *name, *summary; /* "nearest", "adaround", "gptq" */
-    intact_status (*round)(it_ptq *p, const it_node *n, it_quant *q, int8_t *codes, intact_error *err);
+    bool data;                  /* calibration samples are needed */
+    intact_status (*round)(it_ptq *p, it_node *n, it_quant *q, int8_t *codes, intact_error *err);
 };
 
 /* Of the values that a code of the 8-bit grid stands for: how many, their sum and their squares' sum, in codes (value / scale + zero point). */

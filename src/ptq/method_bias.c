@@ -41,10 +41,12 @@ static intact_status bias_layer(it_ptq *p, it_node *n, intact_error *err)
     it_linear l;
     if (!n->op->quant.linear || !n->op->quant.linear(n, &n->in[0]->t, &l) || n->op->quant.bias_in == 0)
         return INTACT_OK; /* products without a bias keep their shift */
+    if (it_ptq_bias(n) && it_ptq_bias(n)->tuned)
+        return INTACT_OK; /* AdaRound has fitted it, with the activation */
     IT_TRY(it_patches_make(p, n, 0, 0, &t, err));
-    intact_status st = correct(p, n, &t, err);
+    intact_status st = t.fits_bias ? correct(p, n, &t, err) : INTACT_OK;
     it_patches_release(&t);
     return st;
 }
 
-const it_ptq_method it_ptq_method_bias = { .name = "bias", .summary = "biases corrected by what quantization shifts the means", .layer = bias_layer };
+const it_ptq_method it_ptq_method_bias = { .name = "bias", .data = true, .summary = "biases corrected by what quantization shifts the means", .layer = bias_layer };

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "ptq/method.h"
+#include "ptq/survey.h"
 
 enum { ROUNDS = 40 };
 #define SETTLED 1e-3f /* the largest change of a scale that ends the rounds */
@@ -16,7 +17,7 @@ static bool linear_of(const it_node *n, it_linear *l)
     return it_ptq_is_mac(n) && q->linear && q->linear(n, &n->in[0]->t, l) && it_ptq_weight(n)->t.type == IT_F32;
 }
 
-/* b alone reads a's output, channel by channel, behind nothing but a ReLU (with an upper end too: see prepare). */
+/* b alone reads a's output, channel by channel, behind nothing but a ReLU (with an upper end too: see open_ends). */
 static bool is_pair(const it_graph *g, it_node *b, pair *p)
 {
     it_node *a = b->in[0]->producer;
@@ -89,20 +90,72 @@ static intact_status own(it_ptq *p, const pair *q, intact_error *err)
     return it_ptq_bias(q->a) ? it_ptq_own_bias(p->g, q->a, &bias, err) : INTACT_OK;
 }
 
-/* A ReLU6 would cut each channel elsewhere: it becomes a ReLU, as in the paper. */
-static intact_status equalize_prepare(it_ptq *p, intact_error *err)
+/* A ReLU6 would cut each channel elsewhere. Where (almost) no number of the calibration samples reaches its upper end it becomes a ReLU, as in the paper;
+** otherwise the pair is left as it is. Returns the pairs that stay, at the front. */
+static intact_status open_ends(it_ptq *p, pair *pairs, size_t *len, size_t *skipped, intact_error *err)
+{
+    size_t bytes = *len * sizeof(it_survey_value), kept = 0, at = 0;
+    it_survey s = { .of = it_alloc_zero(p->alloc, bytes), .alloc = p->alloc };
+    if (!s.of)
+        return it_fail_nomem(err, "equalization", bytes);
+    for (size_t i = 0; i < *len; i++)
+        if (pairs[i].a->clamp_hi != INFINITY)
+            s.of[s.len++] = (it_survey_value){ .v = pairs[i].a->out[0], .top = pairs[i].a->clamp_hi };
+    intact_status st = it_survey_run(p, &s, err);
+    for (size_t i = 0; i < *len && st == INTACT_OK; i++) {
+        it_node *a = pairs[i].a;
+        if (a->clamp_hi != INFINITY) {
+            const it_survey_value *v = &s.of[at++];
+            if (!((double)v->at_top <= IT_SURVEY_RARE * (double)v->count)) {
+                ++*skipped;
+                continue;
+            }
+            a->clamp_hi = INFINITY;
+        }
+        pairs[kept++] = pairs[i];
+    }
+    *len = kept;
+    it_survey_release(&s);
+    it_alloc_free(p->alloc, s.of, bytes);
+    return st;
+}
+
+static intact_status tell(it_ptq *p, size_t found, size_t kept, size_t opened, size_t skipped)
+{
+    if (found == 0)
+        return it_ptq_say(p, "equalize", "no two layers follow each other so that they could be equalized");
+    if (skipped)
+        IT_TRY(it_ptq_say(p, "equalize", "%zu of %zu pairs of layers stay as they are: the upper end (ReLU6) between them cuts more than 1 in 10,000 of the values",
+                          skipped, found));
+    if (opened)
+        return it_ptq_say(p, "equalize", "between %zu of %zu equalized pairs of layers the upper end (ReLU6) was taken away: calibration values (almost) never reach it",
+                          opened, kept);
+    return INTACT_OK;
+}
+
+static intact_status find_pairs(it_ptq *p, pair *pairs, size_t *len, size_t *opened, size_t *skipped, intact_error *err)
 {
     it_graph *g = p->g;
-    size_t len = 0, opened = 0, bytes = g->nodes.len * sizeof(pair);
+    for (size_t i = 0; i < g->nodes.len; i++)
+        if (g->nodes.items[i]->in_len && g->nodes.items[i]->in[0] && is_pair(g, g->nodes.items[i], &pairs[*len]))
+            ++*len;
+    if (*len == 0)
+        return INTACT_OK;
+    for (size_t i = 0; i < *len; i++)
+        *opened += pairs[i].a->clamp_hi != INFINITY;
+    IT_TRY(open_ends(p, pairs, len, skipped, err));
+    *opened -= *skipped;
+    IT_TRY(it_graph_infer(g, 1, NULL, err));
+    for (size_t i = 0; i < *len; i++)
+        IT_TRY(own(p, &pairs[i], err));
+    return INTACT_OK;
+}
+
+static intact_status equalize_prepare(it_ptq *p, intact_error *err)
+{
+    size_t len = 0, opened = 0, skipped = 0, bytes = p->g->nodes.len * sizeof(pair);
     pair *pairs = it_alloc_new(p->alloc, bytes);
-    intact_status st = pairs ? INTACT_OK : it_fail_nomem(err, "equalization", bytes);
-    for (size_t i = 0; i < g->nodes.len && st == INTACT_OK; i++)
-        if (g->nodes.items[i]->in_len && g->nodes.items[i]->in[0] && is_pair(g, g->nodes.items[i], &pairs[len])) {
-            it_node *a = pairs[len].a;
-            opened += a->clamp_hi != INFINITY;
-            a->clamp_hi = INFINITY;
-            st = own(p, &pairs[len++], err);
-        }
+    intact_status st = pairs ? find_pairs(p, pairs, &len, &opened, &skipped, err) : it_fail_nomem(err, "equalization", bytes);
     for (int round = 0; round < ROUNDS && st == INTACT_OK; round++) {
         float most = 0;
         for (size_t i = 0; i < len; i++)
@@ -111,11 +164,10 @@ static intact_status equalize_prepare(it_ptq *p, intact_error *err)
             break;
     }
     it_alloc_free(p->alloc, pairs, bytes);
-    if (st == INTACT_OK && (opened || len == 0))
-        st = it_ptq_say(p, "equalize", len ? "%zu of %zu pairs of layers had an upper end (ReLU6) that was taken away" : "no two layers follow each other so that they could be equalized",
-                        opened, len);
-    return st == INTACT_E_NOMEM ? it_fail_nomem(err, "equalization", bytes) : st;
+    if (st == INTACT_OK && tell(p, len + skipped, len, opened, skipped) != INTACT_OK)
+        st = it_fail_nomem(err, "equalization", sizeof(it_ptq_note));
+    return st;
 }
 
-const it_ptq_method it_ptq_method_equalize = { .name = "equalize", .summary = "weight ranges evened out across pairs of layers; ReLU6 between them becomes ReLU",
-                                               .prepare = equalize_prepare };
+const it_ptq_method it_ptq_method_equalize = { .name = "equalize", .data = true, .prepare = equalize_prepare,
+                                               .summary = "weight ranges evened out across pairs of layers, except where a ReLU6 cuts between them" };

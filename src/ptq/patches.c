@@ -6,15 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "exec/exec.h"
-
-enum { STOP = -1 }; /* what the hook ends a run with: the layer's input is there */
+#include "ptq/trail.h"
 
 typedef struct patch_worker {
     const struct patch_job *job;
     it_exec *exec[2];   /* float, simulated */
     const it_tensor *x; /* the layer's input in the present run */
-    it_tensor x_now;
     uint8_t *pixels;
     float *floats;
     double *mean[2];    /* [groups][k] */
@@ -27,9 +24,10 @@ typedef struct patch_job {
     it_ptq *p;
     const it_node *n;
     it_patches *out;
-    const float *w, *bias;
+    const float *w;
     uint32_t *pick;     /* [rows]: positions, sample * area + place, ascending */
     size_t samples, area;
+    uint32_t step, parts; /* samples of a run, runs of a unit in each network */
     patch_worker *workers;
     double *unit_mean[2]; /* [units][groups][k]: added up in order, so that sums do not depend on threads */
     uint32_t *unit_len;
@@ -39,17 +37,6 @@ static bool simulates(void *user, const it_value *v)
 {
     (void)user, (void)v;
     return true;
-}
-
-static intact_status hook(void *user, const it_value *v, const it_tensor *t, intact_error *err)
-{
-    patch_worker *w = user;
-    (void)err;
-    if (v != w->job->n->in[0])
-        return INTACT_OK;
-    w->x_now = *t;
-    w->x = &w->x_now;
-    return (intact_status)STOP;
 }
 
 /* ---- one window ---- */
@@ -127,7 +114,7 @@ static void answers(const patch_job *j, const float *row, int64_t group, float *
 {
     const it_patches *t = j->out;
     for (int64_t o = 0; o < t->lin.out_c; o++) {
-        float sum = j->bias ? j->bias[group * t->lin.out_c + o] : 0;
+        float sum = t->bias[group * t->lin.out_c + o];
         size_t at = it_patches_weight(t, j->n, group, o, 0), step = t->k > 1 ? it_patches_weight(t, j->n, group, o, 1) - at : 0;
         for (int64_t k = 0; k < t->k; k++)
             sum += row[k] * j->w[at + (size_t)k * step];
@@ -161,23 +148,25 @@ static void keep_rows(patch_worker *w, size_t first, size_t len, bool simulated)
 /* ---- running ---- */
 
 /* first: of the samples as drawn from; those that could not be read leave the rows after them to their followers. */
-static intact_status run_to_layer(patch_worker *w, int which, size_t first, uint32_t len, double *mean, intact_error *err)
+static intact_status run_to_layer(patch_worker *w, int which, uint32_t unit, uint32_t len, intact_error *err)
 {
-    const it_graph *g = w->job->p->g;
-    const it_value *in = g->inputs.items[0];
-    int64_t step = in->declared_rank > 0 && in->declared[0] > 0 ? in->declared[0] : IT_FEED_BATCH;
-    size_t elements = w->job->p->feed->elements;
-    for (uint32_t at = 0; at < len; at += (uint32_t)step) {
-        it_tensor t = in->t;
-        t.dim[0] = len - at < step ? len - at : step;
+    const patch_job *j = w->job;
+    const it_linear *l = &j->out->lin;
+    const size_t first = (size_t)unit * IT_FEED_BATCH, elements = j->p->feed->elements;
+    const it_value *in = j->n->in[0];
+    for (uint32_t at = 0, part = 0; at < len; at += j->step, part++) {
+        it_tensor t = j->p->g->inputs.items[0]->t;
+        uint32_t now = len - at < j->step ? len - at : j->step;
+        t.dim[0] = now;
         t.layout = IT_PLAIN;
         t.data = w->floats + at * elements;
-        w->x = NULL;
-        intact_status st = it_exec_run(w->exec[which], &t, 1, err);
-        if (st != (intact_status)STOP || !w->x)
-            return st != INTACT_OK && st != (intact_status)STOP ? st : it_fail(err, INTACT_E_UNSUPPORTED, w->job->n->name, "its input is never computed");
-        add_means(w->x, &w->job->out->lin, t.dim[0], mean, w->column);
-        keep_rows(w, first + at, (size_t)t.dim[0], which == 1);
+        IT_TRY(it_trail_run(j->p, ((size_t)unit * j->parts + part) * 2 + (size_t)which, w->exec[which], &t, now, err));
+        w->x = it_exec_value(w->exec[which], in);
+        if (!w->x)
+            return it_fail(err, INTACT_E_UNSUPPORTED, j->n->name, "its input is never computed");
+        if (j->out->rows == 0)
+            add_means(w->x, l, now, j->unit_mean[which] + unit * (size_t)(l->groups * j->out->k), w->column);
+        keep_rows(w, first + at, now, which == 1);
     }
     return INTACT_OK;
 }
@@ -186,15 +175,17 @@ static intact_status patch_unit(void *user, uint32_t u, uint32_t thread, uint64_
 {
     patch_job *j = user;
     patch_worker *w = &j->workers[thread];
-    const size_t means = (size_t)(j->out->lin.groups * j->out->k);
-    it_batch b;
-    IT_TRY(it_feed_batch(j->p->feed, (size_t)u * IT_FEED_BATCH, w->pixels, w->floats, &b, err));
-    size_t first = (size_t)u * IT_FEED_BATCH;
+    const size_t first = (size_t)u * IT_FEED_BATCH;
+    it_batch b = { .len = 0 };
+    if (!it_trail_has(j->p))
+        IT_TRY(it_feed_batch(j->p->feed, first, w->pixels, w->floats, &b, err));
+    for (uint32_t part = 0; it_trail_has(j->p) && part < j->parts; part++)
+        b.len += it_trail_samples(j->p, ((size_t)u * j->parts + part) * 2);
     b.len = first + b.len > j->samples ? (uint32_t)(j->samples - first) : b.len;
     *steps = b.len + b.skipped;
     j->unit_len[u] = b.len;
     for (int which = 0; which < 2 && b.len; which++)
-        IT_TRY(run_to_layer(w, which, first, b.len, j->unit_mean[which] + u * means, err));
+        IT_TRY(run_to_layer(w, which, u, b.len, err));
     return INTACT_OK;
 }
 
@@ -211,9 +202,8 @@ static intact_status worker_open(patch_worker *w, const patch_job *j, intact_err
     w->column = it_alloc_new(a, column_bytes(&j->out->lin));
     if (!w->pixels || !w->floats || !w->row || !w->column)
         return it_fail_nomem(err, j->n->name, batch * 5);
-    it_exec_options eo = { .hook = hook, .hook_user = w };
-    IT_TRY(it_exec_new(j->p->g, &eo, &w->exec[0], err));
-    eo.simulates = simulates;
+    it_exec_options eo = { .simulates = simulates };
+    IT_TRY(it_exec_new(j->p->g, NULL, &w->exec[0], err));
     return it_exec_new(j->p->g, &eo, &w->exec[1], err);
 }
 
@@ -289,14 +279,33 @@ static intact_status describe(const it_ptq *p, const it_node *n, it_patches *out
 static intact_status allocate(it_patches *t, const it_node *n, intact_error *err)
 {
     const size_t groups = (size_t)t->lin.groups, k = (size_t)t->k, o = (size_t)t->lin.out_c;
-    t->bytes = (groups * t->rows * (k + o) + 2 * groups * k) * sizeof(float);
+    t->bytes = (groups * t->rows * (k + o) + 2 * groups * k + groups * o) * sizeof(float);
     t->x = it_alloc_zero(t->alloc, t->bytes);
     if (!t->x)
         return it_fail_nomem(err, n->name, t->bytes);
     t->y = t->x + groups * t->rows * k;
     t->x_mean = t->y + groups * t->rows * o;
     t->x_float_mean = t->x_mean + groups * k;
+    t->bias = t->x_float_mean + groups * k;
     return INTACT_OK;
+}
+
+/* One number for each channel, or one for all of them, in any shape. */
+static void read_bias(it_patches *t, const it_node *n)
+{
+    const it_value *b = it_ptq_bias(n);
+    const int64_t channels = t->lin.groups * t->lin.out_c, len = b && b->is_const && b->t.type == IT_F32 ? it_tensor_len(&b->t) : 0;
+    t->fits_bias = n->op->quant.bias_in > 0 && (!b || len == channels || len == 1);
+    for (int64_t c = 0; c < channels && (len == channels || len == 1); c++)
+        t->bias[c] = (float)it_tensor_get(&b->t, len == 1 ? 0 : c);
+}
+
+static size_t node_index(const it_graph *g, const it_node *n)
+{
+    size_t i = 0;
+    while (g->nodes.items[i] != n)
+        i++;
+    return i;
 }
 
 intact_status it_patches_make(it_ptq *p, const it_node *n, size_t rows, size_t samples, it_patches *out, intact_error *err)
@@ -305,14 +314,16 @@ intact_status it_patches_make(it_ptq *p, const it_node *n, size_t rows, size_t s
     patch_job j = { .p = p, .n = n, .out = out, .samples = samples && samples < p->feed->len ? samples : p->feed->len };
     *out = (it_patches){ 0 };
     IT_TRY(describe(p, n, out, err));
+    const it_value *in = p->g->inputs.items[0];
+    j.step = in->declared_rank > 0 && in->declared[0] > 0 && in->declared[0] < IT_FEED_BATCH ? (uint32_t)in->declared[0] : IT_FEED_BATCH;
+    j.parts = (IT_FEED_BATCH + j.step - 1) / j.step;
     j.area = (size_t)(out->lin.out_h * out->lin.out_w);
     if (j.samples * (uint64_t)j.area > UINT32_MAX)
         j.samples = UINT32_MAX / j.area;
     out->rows = rows < j.samples * j.area ? rows : j.samples * j.area;
     IT_TRY(allocate(out, n, err));
-    const it_value *b = it_ptq_bias(n);
+    read_bias(out, n);
     j.w = it_ptq_weight(n)->t.data;
-    out->bias = j.bias = b && b->is_const && b->t.type == IT_F32 && it_tensor_len(&b->t) == out->lin.groups * out->lin.out_c ? b->t.data : NULL;
     const uint32_t units = (uint32_t)((j.samples + IT_FEED_BATCH - 1) / IT_FEED_BATCH);
     const size_t means = (size_t)(out->lin.groups * out->k);
     const size_t bytes = units * (2 * means * sizeof(double) + sizeof(uint32_t)) + out->rows * sizeof(uint32_t) + threads * sizeof(patch_worker);
@@ -325,7 +336,10 @@ intact_status it_patches_make(it_ptq *p, const it_node *n, size_t rows, size_t s
         j.unit_len = (uint32_t *)(j.workers + threads);
         j.pick = j.unit_len + units;
         draw(&j, p->recipe->seed);
-        st = patch_all(&j, units, err);
+        st = it_trail_begin(p, node_index(p->g, n), (size_t)units * j.parts * 2, err);
+        if (st == INTACT_OK)
+            st = patch_all(&j, units, err);
+        it_trail_end(p, st == INTACT_OK);
     }
     it_alloc_free(p->alloc, room, bytes);
     if (st != INTACT_OK)

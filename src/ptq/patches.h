@@ -12,13 +12,14 @@ typedef struct it_patches {
     size_t rows;    /* positions, drawn evenly over samples and space by the recipe's seed */
     float *x;       /* [groups][rows][k]: simulated quantized network; padding is 0 */
     float *y;       /* [groups][rows][out_c]: float network, bias included, before the layer's clamp */
-    const float *bias; /* [groups * out_c]: in y; NULL: none of its own for each channel */
-    float *x_mean, *x_float_mean; /* [groups][k]: over all positions of all samples, of the simulated and the float network */
+    float *bias;    /* [groups * out_c]: of the float network, in y; zeros where there is none */
+    bool fits_bias; /* the operator takes one, and what it has is constant */
+    float *x_mean, *x_float_mean; /* [groups][k]: over all positions of all samples, of the simulated and the float network; without rows alone */
     const intact_alloc *alloc;
     size_t bytes;
 } it_patches;
 
-/* n is the next layer to be quantized: values and weights that have v->q are simulated. rows: at most so many; 0: means only. samples: of the
+/* n is the next layer to be quantized: values and weights that have v->q are simulated. rows: at most so many, no means; 0: means only. samples: of the
 ** calibration set, the first ones; 0: all. Results do not depend on the pool. Fails (E_UNSUPPORTED) where the operator is no matrix product. */
 INTACT_MUST_USE intact_status it_patches_make(it_ptq *p, const it_node *n, size_t rows, size_t samples, it_patches *out, intact_error *err);
 void it_patches_release(it_patches *t);

@@ -39,6 +39,7 @@ INTACT_MUST_USE intact_status it_groups_make(it_groups *gs, const it_graph *g, c
 void it_groups_release(it_groups *gs);
 /* Whether everybody who writes or reads the group can take 16 bits. */
 bool it_groups_can_s16(const it_groups *gs, const it_graph *g, int group);
+bool it_groups_can_u8(const it_groups *gs, const it_graph *g, int group); /* the same of 8 */
 /* Appends a note; E_NOMEM without an error record when out of memory. */
 INTACT_MUST_USE intact_status it_groups_note(it_groups *gs, const char *layer, const char *fmt, ...) IT_PRINTF(3, 4);
 
@@ -75,6 +76,7 @@ typedef struct it_ptq {
     it_groups groups;
     it_collect_result collected;
     char chosen[200]; /* what "auto" found, a sentence to be told; empty: there was no search */
+    struct it_trail *trail;   /* of patches.h, while layers are done one after another */
     struct { it_ptq_note *items; size_t len, cap; } notes; /* what methods had to change, or could not do: for the user */
     /* Called before calibration with the groups made: the caller may fix ranges that it knows (raw pixels). NULL: nothing to say. */
     void (*know_ranges)(void *user, it_groups *gs);
@@ -85,8 +87,13 @@ typedef struct it_ptq {
 ** feed, job (and know_ranges) are set, the rest is zero. it_ptq_release in any case. */
 INTACT_MUST_USE intact_status it_ptq_run(it_ptq *p, intact_error *err);
 void it_ptq_release(it_ptq *p);
+/* Images: pixels can be 0..255 in every channel, which fixes the range of the group of g's first input (ptq/pixels.c). Arrays: nothing is known. */
+void it_ptq_know_pixels(it_groups *gs, const it_graph *g, const it_feed *feed);
 /* Appends to p->notes; layer lives as long as the graph. E_NOMEM (no error record) when out of memory. */
 INTACT_MUST_USE intact_status it_ptq_say(it_ptq *p, const char *layer, const char *fmt, ...) IT_PRINTF(3, 4);
+
+/* No samples: ranges are the recipe's. */
+static inline bool it_ptq_has_data(const it_ptq *p) { return p->feed && p->feed->len > 0; }
 
 /* Calibration with the calibrator "auto": histograms of most samples, then trials on the held-aside rest tell which calibrator serves the network, and
 ** which values need another; the recipe says so afterwards in place of "auto". Ends with histograms of all samples and p->groups planned. */
@@ -96,6 +103,8 @@ INTACT_MUST_USE intact_status it_ptq_choose(it_ptq *p, intact_error *err);
 /* The steps, for those who repeat some: groups.plan from recipe and bits of kept layers; ranges by the calibrators, then v->q of every grouped
 ** value; v->q with scales, zero points and codes of the n-th layer's weight. */
 INTACT_MUST_USE intact_status it_ptq_plan_acts(it_groups *gs, const it_graph *g, const it_recipe *r, intact_error *err);
+/* Without calibration data: every planned group must have a range that is known or given; fails (ARG) with the first that has none. */
+INTACT_MUST_USE intact_status it_ptq_check_given(const it_groups *gs, intact_error *err);
 INTACT_MUST_USE intact_status it_ptq_assign_acts(it_groups *gs, it_graph *g, intact_error *err);
 /* The same for one group. */
 INTACT_MUST_USE intact_status it_ptq_assign_group(it_groups *gs, it_graph *g, int group, intact_error *err);

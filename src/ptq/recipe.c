@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "ptq/method.h"
 #include "ptq/recipe_field.h"
 
@@ -136,7 +137,8 @@ static intact_status read_calib(it_plans *p, const char *text, const char *where
 }
 static void print_calib(const it_plans *p, char *out, size_t len)
 {
-    snprintf(out, len, p->acts.calib->has_parameter ? "%s:%.10g" : "%s", p->acts.calib->name, p->acts.parameter);
+    (void)len;
+    it_calib_print(p->acts.calib, p->acts.parameter, out);
 }
 
 /* "lo hi". */
@@ -144,8 +146,8 @@ static intact_status read_range(it_plans *p, const char *text, const char *where
 {
     it_range r;
     char rest;
-    if (sscanf(text, "%f %f%c", &r.lo, &r.hi, &rest) != 2 || !(r.lo <= 0) || !(r.hi >= 0) || !(r.hi - r.lo <= 3e38f))
-        return wrong(where, text, err, "two finite numbers, lo <= 0 <= hi, are needed");
+    if (sscanf(text, "%f %f%c", &r.lo, &r.hi, &rest) != 2 || !(r.lo <= 0) || !(r.hi >= 0) || !(r.hi - r.lo <= 3e38f) || !(r.hi > r.lo))
+        return wrong(where, text, err, "two finite numbers, lo <= 0 <= hi and not both 0, are needed");
     p->acts.given = true;
     p->acts.range = r;
     return INTACT_OK;
@@ -169,19 +171,20 @@ static void print_range(const it_plans *p, char *out, size_t len)
 
 /* ---- the table ---- */
 
-#define SPAN(first, last) offsetof(it_plans, first), offsetof(it_plans, last) + sizeof(((it_plans *)0)->last) - offsetof(it_plans, first)
+#define SPAN(first, last) .offset = offsetof(it_plans, first), .bytes = offsetof(it_plans, last) + sizeof(((it_plans *)0)->last) - offsetof(it_plans, first)
+#define FIELD(text, form, suffix) .name = text, .kind = IT_FIELD_##form, .read = read_##suffix, .print = print_##suffix
 
 const it_recipe_field it_recipe_fields[] = {
-    { "weights.bits", IT_FIELD_NUMBER, read_weight_bits, print_weight_bits, SPAN(weights.bits, weights.bits) },
-    { "weights.per", IT_FIELD_TEXT, read_per, print_per, SPAN(weights.grain, weights.group_len) },
-    { "weights.scheme", IT_FIELD_TEXT, read_weight_scheme, print_weight_scheme, SPAN(weights.affine, weights.affine) },
-    { "weights.range", IT_FIELD_TEXT, read_range_kind, print_range_kind, SPAN(weights.range, weights.range) },
-    { "weights.round", IT_FIELD_TEXT, read_round, print_round, SPAN(weights.rounding, weights.rounding) },
-    { "activations.bits", IT_FIELD_NUMBER, read_act_bits, print_act_bits, SPAN(acts.bits, acts.bits) },
-    { "activations.scheme", IT_FIELD_TEXT, read_act_scheme, print_act_scheme, SPAN(acts.symmetric, acts.symmetric) },
-    { "activations.method", IT_FIELD_TEXT, read_calib, print_calib, SPAN(acts.calib, acts.parameter) },
-    { "activations.range", IT_FIELD_PAIR, read_range, print_range, SPAN(acts.given, acts.range) },
-    { "activations.levels", IT_FIELD_TEXT, read_levels, print_levels, SPAN(acts.levels, acts.levels) },
+    { FIELD("weights.bits", NUMBER, weight_bits), SPAN(weights.bits, weights.bits) },
+    { FIELD("weights.per", TEXT, per), SPAN(weights.grain, weights.group_len) },
+    { FIELD("weights.scheme", TEXT, weight_scheme), SPAN(weights.affine, weights.affine) },
+    { FIELD("weights.range", TEXT, range_kind), SPAN(weights.range, weights.range) },
+    { FIELD("weights.round", TEXT, round), SPAN(weights.rounding, weights.rounding) },
+    { FIELD("activations.bits", NUMBER, act_bits), SPAN(acts.bits, acts.bits), .of_input = true },
+    { FIELD("activations.scheme", TEXT, act_scheme), SPAN(acts.symmetric, acts.symmetric) },
+    { FIELD("activations.method", TEXT, calib), SPAN(acts.calib, acts.parameter) },
+    { FIELD("activations.range", PAIR, range), SPAN(acts.given, acts.range), .of_one = true },
+    { FIELD("activations.levels", TEXT, levels), SPAN(acts.levels, acts.levels) },
 };
 const uint32_t it_recipe_fields_len = IT_LEN(it_recipe_fields);
 
@@ -218,14 +221,14 @@ it_recipe_rule *it_recipe_add(it_recipe *r, const char *name, bool of_value)
     return rule;
 }
 
-intact_status it_recipe_set(it_recipe *r, it_recipe_rule *rule, const char *field, const char *value, intact_error *err)
+static intact_status set_field(it_recipe *r, it_recipe_rule *rule, const char *field, const char *value, intact_error *err)
 {
     const char *names[IT_LEN(it_recipe_fields)];
     for (uint32_t i = 0; i < it_recipe_fields_len; i++) {
         names[i] = it_recipe_fields[i].name;
         if (strcmp(field, names[i]) != 0)
             continue;
-        if (!rule && it_recipe_fields[i].offset == offsetof(it_plans, acts.given))
+        if (!rule && it_recipe_fields[i].of_one)
             return it_fail(err, INTACT_E_ARG, field, "is \"%.60s\" for all values; no range is right for all: name the value in a rule under \"values\", or in a ranges file",
                            value);
         IT_TRY(it_recipe_fields[i].read(rule ? &rule->plans : &r->plans, value, field, err));
@@ -238,6 +241,15 @@ intact_status it_recipe_set(it_recipe *r, it_recipe_rule *rule, const char *fiel
     for (uint32_t i = 0; i < it_recipe_fields_len; i++)
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
     return it_fail(err, INTACT_E_ARG, "recipe", "there is no field \"%.60s\"%s%s; there are: %s", field, near ? "; nearest: " : "", near ? near : "", list);
+}
+
+intact_status it_recipe_set(it_recipe *r, it_recipe_rule *rule, const char *field, const char *value, intact_error *err)
+{
+    it_c_locale c;
+    it_c_locale_enter(&c);
+    intact_status st = set_field(r, rule, field, value, err);
+    it_c_locale_leave(&c);
+    return st;
 }
 
 intact_status it_recipe_method(it_recipe *r, const char *name, intact_error *err)
@@ -279,23 +291,28 @@ int it_recipe_input_bits(const it_recipe *r, const it_node *n, size_t i, size_t 
     int bits = 0;
     for (size_t k = 0; k < r->rules.len; k++)
         for (uint32_t f = 0; f < it_recipe_fields_len && names_layer(&r->rules.items[k], n, i, len); f++)
-            if ((r->rules.items[k].has >> f & 1) && it_recipe_fields[f].offset == offsetof(it_plans, acts.bits))
+            if ((r->rules.items[k].has >> f & 1) && it_recipe_fields[f].of_input)
                 bits = r->rules.items[k].plans.acts.bits;
     return bits;
 }
 
-it_act_plan it_recipe_acts(const it_recipe *r, const char *value)
+bool it_recipe_names_value(const it_recipe_rule *rule, const char *value) { return rule->of_value && fnmatch(rule->name, value, 0) == 0; }
+
+void it_recipe_apply_acts(const it_recipe_rule *rule, it_act_plan *p)
 {
-    it_plans p = r->plans;
-    for (size_t k = 0; k < r->rules.len; k++) {
-        const it_recipe_rule *rule = &r->rules.items[k];
-        if (!rule->of_value || fnmatch(rule->name, value, 0) != 0)
-            continue;
-        for (uint32_t f = 0; f < it_recipe_fields_len; f++)
-            if (rule->has >> f & 1)
-                copy_field(&it_recipe_fields[f], &rule->plans, &p);
-    }
-    return p.acts;
+    it_plans both = { .acts = *p };
+    for (uint32_t f = 0; f < it_recipe_fields_len; f++)
+        if (rule->has >> f & 1)
+            copy_field(&it_recipe_fields[f], &rule->plans, &both);
+    *p = both.acts;
+}
+
+bool it_recipe_sets(const it_recipe_rule *rule, const char *field)
+{
+    for (uint32_t f = 0; f < it_recipe_fields_len; f++)
+        if (strcmp(it_recipe_fields[f].name, field) == 0)
+            return rule->has >> f & 1;
+    return false;
 }
 
 /* ---- names that exist ---- */

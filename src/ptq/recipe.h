@@ -77,11 +77,14 @@ char *it_recipe_print(const it_recipe *r);
 INTACT_MUST_USE intact_status it_recipe_parse_ranges(it_recipe *r, const char *text, size_t len, const char *where, intact_error *err);
 INTACT_MUST_USE intact_status it_recipe_read_ranges(it_recipe *r, const char *path, intact_error *err);
 
-/* The plan of a layer (the i-th of len multiply-accumulate layers) or value; rules applied in order. */
+/* The plan of a layer (the i-th of len multiply-accumulate layers); rules applied in order. */
 it_weight_plan it_recipe_weights(const it_recipe *r, const it_node *n, size_t i, size_t len);
-it_act_plan it_recipe_acts(const it_recipe *r, const char *value);
 /* What rules on a layer say of the value that it reads: bits only, 0: nothing. */
 int it_recipe_input_bits(const it_recipe *r, const it_node *n, size_t i, size_t len);
+/* Of values that share parameters (acts.c) rules are applied one by one: whether this one names the value, and what it makes of a plan. */
+bool it_recipe_names_value(const it_recipe_rule *rule, const char *value);
+void it_recipe_apply_acts(const it_recipe_rule *rule, it_act_plan *p);
+bool it_recipe_sets(const it_recipe_rule *rule, const char *field); /* "activations.bits" */
 /* Every rule must name something of g; fails with the nearest name. */
 INTACT_MUST_USE intact_status it_recipe_check(const it_recipe *r, const it_graph *g, intact_error *err);
 

@@ -13,6 +13,8 @@ typedef struct it_recipe_field {
     intact_status (*read)(it_plans *p, const char *text, const char *where, intact_error *err);
     void (*print)(const it_plans *p, char *out, size_t len); /* len >= 64 */
     size_t offset, bytes;
+    bool of_input;  /* a rule for a layer may set it, of the value that the layer reads */
+    bool of_one;    /* of one value: never for all */
 } it_recipe_field;
 
 extern const it_recipe_field it_recipe_fields[];

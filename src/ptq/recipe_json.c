@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "base/file.h"
 #include "ptq/method.h"
 #include "ptq/recipe_field.h"
@@ -96,6 +97,15 @@ static intact_status read_part(it_recipe *r, it_recipe_rule *rule, const char *p
     return INTACT_OK;
 }
 
+/* Of the activations' fields it has those alone that rules for layers may set. */
+static bool only_inputs(const it_recipe_rule *rule)
+{
+    bool only = true;
+    for (uint32_t i = 0; i < it_recipe_fields_len; i++)
+        only = only && (!(rule->has >> i & 1) || it_recipe_fields[i].of_input || strncmp(it_recipe_fields[i].name, "activations.", 12) != 0);
+    return only;
+}
+
 static intact_status read_rule(it_recipe *r, bool of_value, json_t *j, const char *file, const char *place, intact_error *err)
 {
     const char *key, *name = json_string_value(json_object_get(j, "name"));
@@ -117,7 +127,7 @@ static intact_status read_rule(it_recipe *r, bool of_value, json_t *j, const cha
         if ((!weights || of_value) && strcmp(key, "activations") != 0)
             return json_fail(err, file, at, NULL, of_value ? "there is no such field; a value has name and activations" : "there is no such field; a layer has name, weights and activations");
         IT_TRY(read_part(r, rule, key, value, file, at, err));
-        if (!of_value && !weights && rule->has & ~0x3fu) /* of a layer's input only the bits: its range belongs to the value */
+        if (!of_value && !weights && !only_inputs(rule)) /* of a layer's input only the bits: its range belongs to the value */
             return json_fail(err, file, at, value, "of a layer's input only bits can be set; name the value under \"values\" for the rest");
     }
     return INTACT_OK;
@@ -221,8 +231,11 @@ static intact_status load(const char *text, size_t len, const char *where, const
 intact_status it_recipe_parse(it_recipe *r, const char *text, size_t len, const char *where, intact_error *err)
 {
     json_t *root;
+    it_c_locale c;
     IT_TRY(load(text, len, where, "{\"intact_recipe\": 1, ...}", &root, err));
+    it_c_locale_enter(&c);
     intact_status st = read_root(r, root, where, err);
+    it_c_locale_leave(&c);
     json_decref(root);
     return st;
 }
@@ -263,8 +276,11 @@ static intact_status read_ranges(it_recipe *r, json_t *root, const char *path, i
 intact_status it_recipe_parse_ranges(it_recipe *r, const char *text, size_t len, const char *where, intact_error *err)
 {
     json_t *root;
+    it_c_locale c;
     IT_TRY(load(text, len, where, "{\"intact_ranges\": 1, \"values\": {\"name\": [lo, hi], ...}}", &root, err));
+    it_c_locale_enter(&c);
     intact_status st = read_ranges(r, root, where, err);
+    it_c_locale_leave(&c);
     json_decref(root);
     return st;
 }
@@ -292,46 +308,65 @@ static json_t *field_json(const it_recipe_field *f, const it_plans *p)
     return json_pack("[f, f]", lo, hi);
 }
 
-static void print_part(json_t *to, const char *part, const it_plans *p, uint32_t has)
+static bool put(json_t *o, const char *key, json_t *value) { return json_object_set_new(o, key, value) == 0; }
+
+static bool print_part(json_t *to, const char *part, const it_plans *p, uint32_t has)
 {
     json_t *o = json_object();
     size_t len = strlen(part);
-    for (uint32_t i = 0; i < it_recipe_fields_len; i++)
+    bool ok = o != NULL;
+    for (uint32_t i = 0; ok && i < it_recipe_fields_len; i++)
         if ((has >> i & 1) && strncmp(it_recipe_fields[i].name, part, len) == 0)
-            json_object_set_new(o, it_recipe_fields[i].name + len + 1, field_json(&it_recipe_fields[i], p));
-    if (json_object_size(o))
-        json_object_set_new(to, part, o);
-    else
-        json_decref(o);
+            ok = put(o, it_recipe_fields[i].name + len + 1, field_json(&it_recipe_fields[i], p));
+    if (ok && json_object_size(o))
+        return put(to, part, o);
+    json_decref(o);
+    return ok;
 }
 
-static void print_rules(json_t *root, const it_recipe *r, bool of_value)
+static bool print_rules(json_t *root, const it_recipe *r, bool of_value)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < r->rules.len; i++) {
+    bool ok = list != NULL;
+    for (size_t i = 0; ok && i < r->rules.len; i++) {
         const it_recipe_rule *rule = &r->rules.items[i];
         if (rule->of_value != of_value)
             continue;
         json_t *o = json_pack("{s:s}", "name", rule->name);
-        print_part(o, "weights", &rule->plans, rule->has);
-        print_part(o, "activations", &rule->plans, rule->has);
-        json_array_append_new(list, o);
+        ok = o && print_part(o, "weights", &rule->plans, rule->has) && print_part(o, "activations", &rule->plans, rule->has);
+        ok = json_array_append_new(list, o) == 0 && ok;
     }
-    json_object_set_new(root, of_value ? "values" : "layers", list);
+    return put(root, of_value ? "values" : "layers", list) && ok;
+}
+
+static bool print_methods(json_t *root, const it_recipe *r)
+{
+    json_t *list = json_array();
+    bool ok = list != NULL;
+    for (size_t i = 0; ok && r->methods[i]; i++)
+        ok = json_array_append_new(list, json_string(r->methods[i]->name)) == 0;
+    return put(root, "methods", list) && ok;
+}
+
+/* NULL where something was out of memory: half a recipe would be another recipe. */
+static char *print_root(const it_recipe *r)
+{
+    json_t *root = json_pack("{s:i, s:{s:I, s:I}}", "intact_recipe", 1, "calibration", "samples", (json_int_t)r->samples, "seed", (json_int_t)r->seed);
+    uint32_t all = 0;
+    for (uint32_t i = 0; i < it_recipe_fields_len; i++)
+        all |= it_recipe_fields[i].of_one ? 0 : 1u << i;
+    bool ok = root && print_methods(root, r) && print_part(root, "weights", &r->plans, all) && print_part(root, "activations", &r->plans, all);
+    ok = ok && print_rules(root, r, false) && print_rules(root, r, true) && put(root, "keep_softmax", json_boolean(r->keep_softmax));
+    char *text = ok ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(root);
+    return text;
 }
 
 char *it_recipe_print(const it_recipe *r)
 {
-    json_t *root = json_pack("{s:i, s:{s:I, s:I}, s:[]}", "intact_recipe", 1, "calibration", "samples", (json_int_t)r->samples, "seed", (json_int_t)r->seed, "methods");
-    uint32_t all = ~(r->plans.acts.given ? 0u : 1u << 8); /* a range for everything is never meant */
-    for (size_t i = 0; r->methods[i]; i++)
-        json_array_append_new(json_object_get(root, "methods"), json_string(r->methods[i]->name));
-    print_part(root, "weights", &r->plans, all);
-    print_part(root, "activations", &r->plans, all);
-    print_rules(root, r, false);
-    print_rules(root, r, true);
-    json_object_set_new(root, "keep_softmax", json_boolean(r->keep_softmax));
-    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    json_decref(root);
+    it_c_locale c;
+    it_c_locale_enter(&c);
+    char *text = print_root(r);
+    it_c_locale_leave(&c);
     return text;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* round_gptq.c: weights are rounded one input after another, and what is lost is put on the inputs that follow, as the second moments of the
 ** layer's inputs say. Frantar et al. 2022 (GPTQ): H = X X^T, U the upper Cholesky factor of H^-1; error (w - q) / U_kk times U_k, k.. .
-** Convolutions are unfolded. */
+** Convolutions are unfolded. Damping is added to the whole diagonal, a hundredth of its mean, after inputs that are always 0 got 1 there; those inputs'
+** weights, which nothing pulls at and whose errors move no others, are rounded to nearest like any (GPTQ's own program makes them 0): outside the calibration
+** samples they may count. The order of the inputs is the weight's. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,7 +121,7 @@ static intact_status gptq_unit(void *user, uint32_t unit, uint32_t thread, uint6
     return st;
 }
 
-static intact_status gptq(it_ptq *p, const it_node *n, it_quant *q, int8_t *codes, intact_error *err)
+static intact_status gptq(it_ptq *p, it_node *n, it_quant *q, int8_t *codes, intact_error *err)
 {
     it_patches t;
     it_linear l;
@@ -139,4 +141,4 @@ static intact_status gptq(it_ptq *p, const it_node *n, it_quant *q, int8_t *code
     return st;
 }
 
-const it_rounding it_rounding_gptq = { .name = "gptq", .summary = "errors of rounding passed on to the inputs that follow", .round = gptq };
+const it_rounding it_rounding_gptq = { .name = "gptq", .data = true, .summary = "errors of rounding passed on to the inputs that follow", .round = gptq };

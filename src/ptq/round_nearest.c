@@ -4,7 +4,7 @@
 
 #include "ptq/method.h"
 
-static intact_status nearest_round(it_ptq *p, const it_node *n, it_quant *q, int8_t *codes, intact_error *err)
+static intact_status nearest_round(it_ptq *p, it_node *n, it_quant *q, int8_t *codes, intact_error *err)
 {
     it_weight_view v = it_weight_view_of(&it_ptq_weight(n)->t, n->op->quant.weight_axis(n));
     (void)p, (void)err;

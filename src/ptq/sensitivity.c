@@ -12,7 +12,9 @@
 
 typedef struct tally { double signal, noise, kl; uint32_t n, same, labelled, right; } tally;
 
-#define LOW IT_SENSE_PARTS /* the weights at few bits: one more part, in the first pass */
+#define LOW IT_SENSE_PARTS /* the weights at few bits: one more part, in a pass of its own */
+
+typedef enum sense_pass { PASS_LOW, PASS_ONLY, PASS_BUT } sense_pass; /* in this order; parts at few bits, alone, all but one */
 
 /* One part of one row. */
 typedef struct measure {
@@ -38,8 +40,9 @@ typedef struct sense_job {
     it_sensitivity *out;
     measure *m;
     size_t m_len;
-    float **weights, **low; /* [row]: real values of the codes; of those at few bits */
-    bool but;             /* second pass: all but one part is quantized */
+    float **weights;      /* [row]: real values of the codes, at few bits in PASS_LOW: one copy of all weights, as large networks have much of them */
+    sense_pass pass;
+    bool but;             /* PASS_BUT: all but one part is quantized */
     sense_worker *workers;
     tally *sum;           /* [units][m_len + 2]: of measures, everything quantized, float; added up in order */
     float **ref;          /* [units]: the float network's answers */
@@ -125,7 +128,7 @@ static void choose(sense_worker *w, const measure *m, bool on)
     const it_sense_row *r = row_of(j, m);
     w->group = on && changes_value(m) ? r->group : -1;
     if (m->part != IT_SENSE_ACTS)
-        it_exec_replace(w->cand, it_ptq_weight(r->node), on != j->but ? (m->part == LOW ? j->low : j->weights)[m->row] : NULL);
+        it_exec_replace(w->cand, it_ptq_weight(r->node), on != j->but ? j->weights[m->row] : NULL);
 }
 
 static intact_status reference(sense_worker *w, uint32_t u, uint32_t at, const it_tensor *in, const it_batch *b, intact_error *err)
@@ -144,12 +147,12 @@ static intact_status run_chunk(sense_worker *w, uint32_t u, uint32_t at, const i
 {
     const sense_job *j = w->job;
     tally *sum = &j->sum[u * (j->m_len + 2)];
-    if (!j->but)
+    if (j->pass == PASS_LOW)
         IT_TRY(reference(w, u, at, in, b, err));
     IT_TRY(it_exec_begin(w->base, in, 1, err));
     for (size_t i = 0; i < j->m_len; i++) {
         const measure *m = &j->m[i];
-        if (j->but && m->part == LOW)
+        if ((m->part == LOW) != (j->pass == PASS_LOW))
             continue;
         choose(w, m, true);
         if (!m->input)
@@ -217,16 +220,18 @@ static void worker_close(sense_worker *w, const sense_job *j)
     *w = (sense_worker){0};
 }
 
-static intact_status pass(sense_job *j, bool but, intact_error *err)
+static intact_status run_pass(sense_job *j, sense_pass which, intact_error *err)
 {
+    static const char *const names[] = { "measuring few bits", "measuring each part alone", "measuring what each part spoils" };
     const uint32_t threads = it_pool_threads(j->p->job->pool);
     intact_status st = INTACT_OK;
-    j->but = but;
+    j->pass = which;
+    j->but = which == PASS_BUT;
     memset(j->sum, 0, (size_t)j->units * (j->m_len + 2) * sizeof *j->sum);
     for (uint32_t t = 0; t < threads && st == INTACT_OK; t++)
         st = worker_open(&j->workers[t], j, err);
     if (st == INTACT_OK)
-        st = it_job_run(j->p->job, but ? "measuring what each part spoils" : "measuring each part alone", j->units, j->feed->len, sense_unit, j, err);
+        st = it_job_run(j->p->job, names[which], j->units, j->feed->len, sense_unit, j, err);
     for (uint32_t t = 0; t < threads; t++)
         if (j->workers[t].job)
             worker_close(&j->workers[t], j);
@@ -255,15 +260,16 @@ static void keep_results(sense_job *j)
 {
     for (size_t i = 0; i < j->m_len; i++) {
         it_sense_row *r = &j->out->rows.items[j->m[i].row];
-        if (j->m[i].part == LOW) {
-            r->low_noise = j->but ? r->low_noise : effect_of(j, i, NULL, NULL).noise;
+        if ((j->m[i].part == LOW) != (j->pass == PASS_LOW))
             continue;
-        }
-        *(j->but ? &r->but[j->m[i].part] : &r->only[j->m[i].part]) = effect_of(j, i, NULL, NULL);
+        if (j->pass == PASS_LOW)
+            r->low_noise = effect_of(j, i, NULL, NULL).noise;
+        else
+            *(j->but ? &r->but[j->m[i].part] : &r->only[j->m[i].part]) = effect_of(j, i, NULL, NULL);
     }
     if (j->but)
         j->out->all = effect_of(j, j->m_len, NULL, NULL);
-    else
+    else if (j->pass == PASS_LOW)
         j->out->float_top1 = effect_of(j, j->m_len + 1, &j->out->samples, &j->out->labelled).top1;
 }
 
@@ -286,7 +292,7 @@ static intact_status make_rows(const it_ptq *p, it_sensitivity *s, bool *seen, i
     const it_groups *gs = &p->groups;
     for (size_t i = 0; i < g->nodes.len; i++) {
         it_node *n = g->nodes.items[i];
-        if (!it_ptq_is_mac(n) || !it_ptq_weight(n)->q || !it_ptq_weight(n)->q->codes || it_ptq_weight(n)->t.type != IT_F32)
+        if (!it_ptq_is_mac(n) || n->repeats || !it_ptq_weight(n)->q || !it_ptq_weight(n)->q->codes || it_ptq_weight(n)->t.type != IT_F32)
             continue;
         int k = n->out[0]->id < (int)gs->of_len ? gs->of[n->out[0]->id] : -1;
         IT_TRY(add_row(s, (it_sense_row){ .name = n->name, .value = k >= 0 ? n->out[0]->name : NULL, .node = n, .group = k, .weights = (uint64_t)it_tensor_len(&it_ptq_weight(n)->t) }, err));
@@ -371,20 +377,33 @@ static double dequantize(const it_value *v, float *to)
     return error;
 }
 
-/* The layer's weights as their codes at that many bits have them, into to (NULL: nowhere). */
+/* There are no groups of weights with zero points, or of 5 bits and more (weights.c): 8 bits have a scale per channel instead, and so have these. */
+static void make_possible(it_weight_plan *p)
+{
+    if (p->grain == IT_PER_GROUP && (p->affine || p->bits > 4))
+        p->grain = IT_PER_CHANNEL;
+}
+
+/* The layer's weights as their codes at that many bits have them, into to (NULL: nowhere). Scales and codes lie in an arena of their own meanwhile: the
+** graph's would keep those of every layer at every choice of bits. */
 static intact_status weights_at(it_ptq *p, it_node *n, size_t i, size_t len, int bits, float *to, double *error, intact_error *err)
 {
     it_value *v = it_ptq_weight(n);
     it_quant *before = v->q;
+    it_arena kept = p->g->arena;
     it_weight_plan plan = it_recipe_weights(p->recipe, n, i, len);
     plan.bits = bits;
     plan.rounding = &it_rounding_nearest;
     plan.range = bits < 8 ? &it_weight_range_mse : plan.range;
+    make_possible(&plan);
+    it_arena_init(&p->g->arena, p->alloc);
     v->q = NULL; /* not a second user of the weight: no copy is wanted */
     intact_status st = it_ptq_assign_weight(p, n, &plan, err);
     if (st == INTACT_OK)
         *error = dequantize(v, to);
     v->q = before;
+    it_arena_release(&p->g->arena);
+    p->g->arena = kept;
     return st;
 }
 
@@ -393,27 +412,36 @@ intact_status it_sensitivity_weight_error(it_ptq *p, it_node *n, size_t i, size_
     return weights_at(p, n, i, len, bits, NULL, out, err);
 }
 
-static intact_status make_weights(sense_job *j, intact_error *err)
+static intact_status make_room(sense_job *j, intact_error *err)
+{
+    const it_sensitivity *s = j->out;
+    j->weights = it_alloc_zero(j->p->alloc, s->rows.len * sizeof *j->weights);
+    if (!j->weights)
+        return it_fail_nomem(err, "sensitivity", s->rows.len * sizeof *j->weights);
+    for (size_t i = 0; i < s->rows.len; i++)
+        if (s->rows.items[i].node && !(j->weights[i] = it_alloc_new(j->p->alloc, s->rows.items[i].weights * sizeof(float))))
+            return it_fail_nomem(err, s->rows.items[i].name, s->rows.items[i].weights * sizeof(float));
+    return INTACT_OK;
+}
+
+static intact_status fill_low(sense_job *j, intact_error *err)
 {
     it_sensitivity *s = j->out;
-    j->weights = it_alloc_zero(j->p->alloc, s->rows.len * sizeof *j->weights);
-    j->low = it_alloc_zero(j->p->alloc, s->rows.len * sizeof *j->low);
-    if (!j->weights || !j->low)
-        return it_fail_nomem(err, "sensitivity", s->rows.len * sizeof *j->weights);
     size_t layers = 0, at = 0;
     for (size_t i = 0; i < s->rows.len; i++)
         layers += s->rows.items[i].node != NULL;
-    for (size_t i = 0; i < s->rows.len; i++) {
-        if (!s->rows.items[i].node)
-            continue;
-        j->weights[i] = it_alloc_new(j->p->alloc, s->rows.items[i].weights * sizeof(float));
-        j->low[i] = it_alloc_new(j->p->alloc, s->rows.items[i].weights * sizeof(float));
-        if (!j->weights[i] || !j->low[i])
-            return it_fail_nomem(err, s->rows.items[i].name, s->rows.items[i].weights * sizeof(float));
-        s->rows.items[i].weight_error = dequantize(it_ptq_weight(s->rows.items[i].node), j->weights[i]);
-        IT_TRY(weights_at(j->p, s->rows.items[i].node, at++, layers, IT_SENSE_LOW_BITS, j->low[i], &s->rows.items[i].low_error, err));
-    }
+    for (size_t i = 0; i < s->rows.len; i++)
+        if (s->rows.items[i].node)
+            IT_TRY(weights_at(j->p, s->rows.items[i].node, at++, layers, IT_SENSE_LOW_BITS, j->weights[i], &s->rows.items[i].low_error, err));
     return INTACT_OK;
+}
+
+static void fill_weights(sense_job *j)
+{
+    it_sensitivity *s = j->out;
+    for (size_t i = 0; i < s->rows.len; i++)
+        if (s->rows.items[i].node)
+            s->rows.items[i].weight_error = dequantize(it_ptq_weight(s->rows.items[i].node), j->weights[i]);
 }
 
 static intact_status measure_all(sense_job *j, intact_error *err)
@@ -422,7 +450,8 @@ static intact_status measure_all(sense_job *j, intact_error *err)
     const uint32_t threads = it_pool_threads(j->p->job->pool);
     const it_tensor *y = &j->p->g->outputs.items[0]->t;
     IT_TRY(make_measures(j, err));
-    IT_TRY(make_weights(j, err));
+    IT_TRY(make_room(j, err));
+    IT_TRY(fill_low(j, err));
     if (y->rank < 1 || y->dim[0] < 1 || it_tensor_len(y) % y->dim[0])
         return it_fail(err, INTACT_E_SHAPE, j->p->g->name, "output %s has no batch dimension", j->p->g->outputs.items[0]->name);
     j->answer = (size_t)(it_tensor_len(y) / y->dim[0]);
@@ -432,12 +461,15 @@ static intact_status measure_all(sense_job *j, intact_error *err)
     j->ref = it_alloc_zero(a, j->units * sizeof *j->ref);
     if (!j->workers || !j->sum || !j->ref || j->answer == 0)
         return it_fail_nomem(err, "sensitivity", (size_t)j->units * (j->m_len + 2) * sizeof *j->sum);
-    IT_TRY(pass(j, false, err));
+    IT_TRY(run_pass(j, PASS_LOW, err));
     keep_results(j);
     if (j->out->samples == 0)
         return it_fail(err, INTACT_E_DATA, "sensitivity", "none of the %zu samples could be read", j->feed->len);
-    IT_TRY(pass(j, true, err));
-    keep_results(j);
+    fill_weights(j);
+    for (int which = PASS_ONLY; which <= PASS_BUT; which++) {
+        IT_TRY(run_pass(j, (sense_pass)which, err));
+        keep_results(j);
+    }
     return INTACT_OK;
 }
 
@@ -454,15 +486,12 @@ intact_status it_sensitivity_run(it_ptq *p, const it_feed *feed, it_sensitivity 
         st = measure_all(&j, err);
     for (size_t i = 0; j.weights && i < out->rows.len; i++)
         it_alloc_free(a, j.weights[i], out->rows.items[i].weights * sizeof(float));
-    for (size_t i = 0; j.low && i < out->rows.len; i++)
-        it_alloc_free(a, j.low[i], out->rows.items[i].weights * sizeof(float));
     for (uint32_t u = 0; j.ref && u < j.units; u++)
         it_alloc_free(a, j.ref[u], IT_FEED_BATCH * j.answer * sizeof(float));
     it_alloc_free(a, j.ref, j.units * sizeof *j.ref);
     it_alloc_free(a, j.sum, (size_t)j.units * (j.m_len + 2) * sizeof *j.sum);
     it_alloc_free(a, j.workers, it_pool_threads(p->job->pool) * sizeof *j.workers);
     it_alloc_free(a, j.weights, out->rows.len * sizeof *j.weights);
-    it_alloc_free(a, j.low, out->rows.len * sizeof *j.low);
     it_alloc_free(a, j.m, out->rows.len * (LOW + 1) * sizeof *j.m);
     for (size_t i = 0; st == INTACT_OK && i < out->rows.len; i++)
         st = it_sensitivity_explain(p, &out->rows.items[i], &out->arena, err);

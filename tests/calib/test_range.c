@@ -231,12 +231,32 @@ static void names_parse(void **state)
     for (size_t i = 0; i < IT_LEN(wrong); i++) assert_int_equal(it_calib_parse(wrong[i], &c, &p, &err), INTACT_E_ARG);
 }
 
+/* What searches try: every calibrator but those that search, each by a name that reads back as the same. */
+static void tries_are_the_list(void **state)
+{
+    (void)state;
+    const it_calib *c, *again;
+    double p, q;
+    bool seen[16] = {false};
+    intact_error err;
+    size_t k = 0;
+    for (; it_calib_try(k, &c, &p); k++) {
+        char text[40];
+        it_calib_print(c, p, text);
+        assert_int_equal(it_calib_parse(text, &again, &q, &err), INTACT_OK);
+        assert_true(again == c && q == (c->has_parameter ? p : c->parameter_default) && !c->searches);
+        for (size_t i = 0; it_calib_all[i]; i++) seen[i] = seen[i] || it_calib_all[i] == c;
+    }
+    assert_int_equal(k, 7);
+    for (size_t i = 0; it_calib_all[i]; i++) assert_int_equal(seen[i], !it_calib_all[i]->searches);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entropy_is_the_published_one), cmocka_unit_test(entropy_cuts_outliers), cmocka_unit_test(entropy_by_hand),
         cmocka_unit_test(percentile_is_the_left_edge), cmocka_unit_test(mse_is_near_the_best),   cmocka_unit_test(every_range_is_sane),
-        cmocka_unit_test(names_parse),
+        cmocka_unit_test(names_parse), cmocka_unit_test(tries_are_the_list),
     };
     return cmocka_run_group_tests_name("range", tests, NULL, NULL);
 }

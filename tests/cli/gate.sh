@@ -42,10 +42,13 @@ drops = {s["step"]: s["drop"] for s in steps}
 assert drops["max"] > 5 and drops["adaround"] < drops["max"] and drops["partial 100 %"] < 1, drops
 open("best", "w").write("%.6f" % max(s["top1"] for s in steps))
 P
-"$intact" info g.best.itm --json | python3 -c 'import json,sys; g=json.load(sys.stdin)["provenance"]["gate"]; sys.exit(0 if not g["holds"] and g["steps"] else 1)' || fail "the best program does not tell its figures"
+cmp g.json g.best.json || fail "the figures beside the best program are not those of the log"
+python3 -c 'import json; json.dump(json.load(open("g.best.json"))["recipe"], open("found.json", "w"))'
+expect 0 'calibrated' "$intact" quantize "$model" -o again.itm --calib c.npy --recipe found.json --quiet
+cmp g.best.itm again.itm || fail "the recipe of the best program gives another one"
 top=$("$intact" eval g.best.itm --data e.npy --labels l.npy --json | python3 -c 'import json,sys; print("%.6f" % json.load(sys.stdin)["top1"])')
 [ "$top" = "$(cat best)" ] || fail "g.best.itm answers $top right, the log says $(cat best)"
 # a gate so wide that it holds, and then nothing lies beside
 expect 0 'holds, best' "$intact" quantize "$model" -o h.itm $goal --max-drop 95 --quiet
-[ -e h.itm ] && [ ! -e h.best.itm ] || fail "a gate that holds leaves one program"
+[ -e h.itm ] && [ ! -e h.best.itm ] && [ ! -e h.best.json ] || fail "a gate that holds leaves one program"
 finish

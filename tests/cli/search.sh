@@ -27,7 +27,7 @@ python3 data.py arrays e.npy 2 12
 python3 data.py labels l.npy y.npy
 goal="--calib c.npy --eval e.npy --labels l.npy"
 
-# the gate holds at the first step, for any number of threads the same bytes; the steps are in the program's provenance
+# the gate holds at the first step, for any number of threads the same bytes, which are those of its recipe; the steps are in the log
 for t in 1 2 3; do
     expect 0 'holds, best' "$intact" quantize r8.onnx -o q$t.itm $goal --max-drop 1 --log log$t.json --threads $t --quiet
 done
@@ -36,17 +36,22 @@ python3 - <<'P' || fail "log"
 import json
 l = json.load(open("log1.json"))
 assert l["holds"] and l["program"] == "q1.itm" and [s["step"] for s in l["steps"]] in (["max"], ["max", "calibrator"]) and l["float_top1"] == 1.0
+json.dump(l["recipe"], open("found.json", "w"))
 P
-"$intact" info q1.itm --json | python3 -c 'import json,sys; g=json.load(sys.stdin)["provenance"]["gate"]; sys.exit(0 if g["steps"][0]["holds"] else 1)' || fail "the program's provenance lacks the steps"
-[ ! -e q1.best.itm ] && [ ! -e q1.try.itm ] || fail "temporaries are left"
+expect 0 'calibrated' "$intact" quantize r8.onnx -o again.itm --calib c.npy --recipe found.json --quiet
+cmp q1.itm again.itm || fail "the recipe of a search gives another program"
+[ ! -e q1.best.itm ] && [ ! -e q1.best.json ] && [ ! -e q1.try.itm ] || fail "temporaries are left"
 
 # fewer bits under the gate, and under a size
-expect 0 'mixed' "$intact" quantize r8.onnx -o p.itm $goal --max-drop 100 --prefer size --quiet
+expect 0 'mixed' "$intact" quantize r8.onnx -o p.itm $goal --max-drop 100 --prefer size --log p.json --quiet
+python3 -c 'import json; json.dump(json.load(open("p.json"))["recipe"], open("found.json", "w"))'
+expect 0 'calibrated' "$intact" quantize r8.onnx -o again.itm --calib c.npy --recipe found.json --quiet
+cmp p.itm again.itm || fail "the recipe of a search with bits by layer gives another program"
 [ "$(stat -c %s p.itm)" -lt $(($(stat -c %s q1.itm) / 2)) ] || fail "--prefer size is not small"
 expect 0 'holds, best' "$intact" quantize r8.onnx -o b.itm --calib c.npy --budget size=50k --quiet
 [ "$(stat -c %s b.itm)" -le 51200 ] || fail "the budget is not kept"
 expect 2 'the smallest program .* has [0-9]+' "$intact" quantize r8.onnx -o s.itm --calib c.npy --budget size=10k --quiet
-[ ! -e s.itm ] && [ ! -e s.best.itm ] || fail "something lies there though the budget cannot be kept"
+[ ! -e s.itm ] && [ ! -e s.best.itm ] && [ ! -e s.best.json ] || fail "something lies there though the budget cannot be kept"
 
 # under a number of multiply-accumulates, and under a time on one thread
 macs() { python3 -c 'import json,sys; s=json.load(open(sys.argv[1]))["steps"]; print(s[0]["weighted_macs"], s[-1]["weighted_macs"])' "$1"; }
@@ -67,7 +72,7 @@ python3 data.py labels lb.npy yb.npy
 rc=$?
 case $rc in
 0) [ -e g.itm ] && [ ! -e g.best.itm ] || fail "a gate that holds leaves one program" ;;
-1) [ ! -e g.itm ] && [ -e g.best.itm ] && grep -q 'gate is not met' g.err || fail "a gate that is not met: $(cat g.err)" ;;
+1) [ ! -e g.itm ] && [ -e g.best.itm ] && [ -e g.best.json ] && grep -q 'gate is not met' g.err || fail "a gate that is not met: $(cat g.err)" ;;
 *) fail "exit code $rc: $(cat g.err)" ;;
 esac
 
@@ -106,6 +111,9 @@ lines=$(wc -l < t2/state.jsonl)
 expect 0 'best' "$intact" tune r8.onnx $few -o t2
 [ "$(wc -l < t2/state.jsonl)" = "$lines" ] || fail "finished measurements were made again"
 expect 0 'calibrated' "$intact" quantize r8.onnx -o r.itm --calib c.npy --recipe t1/recipe.json --quiet
+"$intact" info r.itm --json | python3 -c 'import json,sys; json.dump(json.load(sys.stdin)["provenance"]["recipe"], open("stored.json", "w"))'
+expect 0 'calibrated' "$intact" quantize r8.onnx -o r2.itm --calib c.npy --recipe stored.json --quiet
+cmp r.itm r2.itm || fail "the recipe that a program stores gives another program"
 # interrupted as a user does it: the exit code says so, nothing half-written is left, and the same command goes on
 "$intact" tune r8.onnx $few -o t3 > /dev/null 2> t3.err &
 pid=$!
