@@ -6,8 +6,9 @@ set -euo pipefail
 packages="gcc cmake ninja-build pkg-config libdnnl-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libjansson-dev zlib1g-dev
 libjpeg-dev libpng-dev libcmocka-dev dataset-fashion-mnist python3"
 if [ "${1:-}" = test ]; then
-    # the second compiler with its sanitizers and fuzzer, C++ for the headers, objdump, Arm and old processors under emulation
-    packages="$packages clang libclang-rt-dev g++ binutils qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+    # the second compiler with its sanitizers and fuzzer, C++ for the headers, objdump, Arm and old processors under emulation, a browser for the
+    # reports, MPI for training in several processes
+    packages="$packages clang libclang-rt-dev g++ binutils qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross chromium libopenmpi-dev openmpi-bin"
 fi
 
 missing=""

@@ -9,10 +9,36 @@
 
 /* ---- QLinearConv and its like ---- */
 
+/* A constant of len elements on one axis: its own, or its only one for all. What is no such thing stays for DequantizeLinear to refuse. */
+static intact_status along_axis(it_absorb *a, it_value **v, int64_t len, intact_error *err)
+{
+    const it_tensor *t = &(*v)->t;
+    int64_t own = it_tensor_len(t);
+    int longer = 0;
+    for (int k = 0; k < t->rank; k++) longer += t->dim[k] != 1;
+    if (!(*v)->is_const || len == 1 || longer > 1 || (own != 1 && own != len) || (own == len && t->rank == 1)) return INTACT_OK;
+    it_tensor to = {.type = t->type, .rank = 1, .dim = {len}, .data = it_arena_new(&a->g->arena, (size_t)len * it_type_bytes(t->type))};
+    if (!to.data) return it_fail_nomem(err, (*v)->name, (size_t)len);
+    for (int64_t i = 0; i < len; i++)
+        memcpy((char *)to.data + (size_t)i * it_type_bytes(t->type), (const char *)t->data + (own == 1 ? 0 : (size_t)i * it_type_bytes(t->type)),
+               it_type_bytes(t->type));
+    return it_edit_const(a->g, (*v)->name, &to, v, err);
+}
+
+/* These operators take one zero point for many scales, many for one, and shapes as (1,n); DequantizeLinear takes as many of each, on one axis. */
+static intact_status same_many(it_absorb *a, it_value **scale, it_value **zero, intact_error *err)
+{
+    int64_t len = it_tensor_len(&(*scale)->t), zeros = *zero ? it_tensor_len(&(*zero)->t) : 1;
+    if (len == 1) len = zeros;
+    IT_TRY(along_axis(a, scale, len, err));
+    return *zero ? along_axis(a, zero, len, err) : INTACT_OK;
+}
+
 /* A DequantizeLinear of codes with this scale and zero point (NULL: 0) along axis; its output. */
 static intact_status dequantized(it_absorb *a, const it_node *n, it_value *codes, it_value *scale, it_value *zero, int64_t axis, it_value **out,
                                  intact_error *err)
 {
+    IT_TRY(same_many(a, &scale, &zero, err));
     it_value *in[3] = {codes, scale, zero};
     it_attr attr = {.name = "axis", .kind = IT_ATTR_INT, .i = axis};
     IT_TRY(it_absorb_value(a, it_arena_printf(&a->g->arena, "%s.real", codes->name), &codes->t, out, err));
@@ -54,6 +80,11 @@ static const char *real_name(it_absorb *a, const char *codes)
 static intact_status quantize_output(it_absorb *a, it_node *n, it_value *scale, it_value *zero, intact_error *err)
 {
     it_value *codes = n->out[0], *real, *in[3] = {NULL, scale, zero};
+    if (!zero && codes->t.type != IT_U8) { /* without one QuantizeLinear makes uint8 */
+        it_tensor t = {.type = codes->t.type, .rank = 0, .data = &(int64_t){0}};
+        IT_TRY(it_edit_const(a->g, it_arena_printf(&a->g->arena, "%s.zero", codes->name), &t, &in[2], err));
+        zero = in[2];
+    }
     IT_TRY(it_absorb_value(a, real_name(a, codes->name), &codes->t, &real, err));
     in[0] = real;
     IT_TRY(it_absorb_node(a, n, &it_op_quantize_linear, in, zero ? 3 : 2, NULL, codes, err));
@@ -226,16 +257,9 @@ static intact_status spell_out_sums(it_absorb *a, it_node *n, intact_error *err)
     for (int64_t c = 0; c < s.f.len; c++) w[c] = (float)s.f.scale[c];
     IT_TRY(scale_const(a, n, w, s.f.len, &scale, err));
     it_value *zero = it_edit_in(n, 3);
-    if (zero && it_tensor_len(&zero->t) != s.f.len) { /* one zero point for several scales, or several for one */
-        if (it_tensor_len(&zero->t) != 1) return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%lld zero points of the weights for %lld scales",
-                                                              (long long)it_tensor_len(&zero->t), (long long)s.f.len);
-        it_tensor t = {.type = zero->t.type, .rank = 1, .dim = {s.f.len}};
-        uint8_t *z = it_arena_new(&a->g->arena, (size_t)s.f.len + 1);
-        if (!z) return it_fail_nomem(err, n->name, (size_t)s.f.len);
-        memset(z, *(const uint8_t *)zero->t.data, (size_t)s.f.len);
-        t.data = z;
-        IT_TRY(it_edit_const(a->g, zero->name, &t, &zero, err));
-    }
+    if (zero && it_tensor_len(&zero->t) != s.f.len && it_tensor_len(&zero->t) != 1 && s.f.len != 1)
+        return it_node_fail(n, err, INTACT_E_UNSUPPORTED, "%lld zero points of the weights for %lld scales", (long long)it_tensor_len(&zero->t),
+                            (long long)s.f.len);
     if (dynamic)
         in[0] = s.from->in[0];
     else

@@ -38,7 +38,7 @@ agree=$("$intact" compare f.onnx g.onnx --data $images --limit 200 --json --quie
 [ "$agree" = 1.0 ] || fail "the recipe makes another network: agreement $agree"
 [ "$(cat floats)" = 0 ] || expect 2 'stays in float.*-o OUT.onnx' "$intact" quantize "$model" -o g.itm --calib $train --recipe r.json --quiet
 
-python3 -c 'import numpy, onnxruntime' 2> /dev/null || finish
+python3 -c 'import numpy, onnxruntime' 2> /dev/null || rest "Python's onnxruntime is not installed"
 python3 - $images "$(cat top)" <<'P' || fail "ONNX Runtime answers otherwise"
 import gzip, sys
 import numpy as np, onnxruntime as ort

@@ -29,6 +29,27 @@ finish() {
     exit 0
 }
 
+# normal FILE SEED DIMS...: an .npy of normally distributed numbers; needs python3
+normal() {
+    python3 - "$@" <<'P'
+import array, random, sys
+path, seed, dims = sys.argv[1], int(sys.argv[2]), [int(d) for d in sys.argv[3:]]
+rng, n = random.Random(seed), 1
+for d in dims: n *= d
+head = ("{'descr': '<f4', 'fortran_order': False, 'shape': (%s,), }" % ", ".join(map(str, dims))).encode()
+head += b" " * (63 - (10 + len(head)) % 64) + b"\n"
+with open(path, "wb") as f:
+    f.write(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
+    f.write(array.array("f", (rng.gauss(0, 1) for _ in range(n))).tobytes())
+P
+}
+
+# Ends before the last checks, which cannot be made here: skipped, unless one of those made until then failed.
+rest() {
+    [ $failures -eq 0 ] || finish
+    skip "the rest: $*; what was checked until then holds"
+}
+
 # The folder that holds data/ and conformance/ made by others, or nothing.
 shared() {
     for d in "${INTACT_DATA:-}/.." "$source_dir/../shared"; do

@@ -24,22 +24,7 @@ cmp "$tmp/a.onnx" "$tmp/b.onnx" || fail "one seed, two files"
 expect 0 'to 3 classes' "$intact" new mobilenet_v2 -o "$tmp/a.onnx" --input 1x40x48 --classes 3
 expect 0 'input: float Nx1x40x48' "$intact" info "$tmp/a.onnx"
 
-command -v python3 > /dev/null || finish
-# an .npy of normally distributed numbers: FILE SEED COUNT C H W
-normal() {
-    python3 - "$@" <<'P'
-import array, random, sys
-path, seed, dims = sys.argv[1], int(sys.argv[2]), [int(d) for d in sys.argv[3:]]
-rng, n = random.Random(seed), 1
-for d in dims: n *= d
-head = ("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }" % ", ".join(map(str, dims))).encode()
-head += b" " * (63 - (10 + len(head)) % 64) + b"\n"
-with open(path, "wb") as f:
-    f.write(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
-    f.write(array.array("f", (rng.gauss(0, 1) for _ in range(n))).tobytes())
-P
-}
-
+command -v python3 > /dev/null || rest "python3 is not installed"
 # NAME MILLIONS-OF-MACS (0: not at this size; tests/arch has them) DECIBEL INPUT. Deep random networks are chaotic: each layer amplifies the noise
 # of those before it, so what can be asked of the answer falls with depth. What holds for all of them: no single layer adds much noise.
 while read -r name macs decibel c h w; do

@@ -3,7 +3,7 @@
 # Planned activation memory of made networks stays within 5 % of the lower bound. INTACT_ALL=1: the large ones, too.
 . "$(dirname "$0")/lib.sh"
 
-command -v python3 > /dev/null || finish
+command -v python3 > /dev/null || rest "python3 is not installed"
 # an .npy with one image of 3 x N x N: FILE N
 image() {
     python3 - "$@" <<'P'

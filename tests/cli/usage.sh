@@ -9,7 +9,7 @@ expect 2 'usage: intact COMMAND' "$intact"
 expect 0 '^intact [0-9]' "$intact" --version
 expect 2 "did you mean 'quantize'" "$intact" quantise
 expect 2 "there is no command" "$intact" zzzzzzzz
-for c in info quantize eval compare run bench man completion; do
+for c in info quantize eval compare run bench man completion train; do
     expect 0 "intact $c" "$intact" $c --help
     expect 0 "intact $c" "$intact" help $c
     "$intact" man $c > "$tmp/page" || fail "man $c"
@@ -20,14 +20,14 @@ done
 # every option of the help stands in the man page and in the completion
 "$intact" completion > "$tmp/complete" || fail completion
 bash -n "$tmp/complete" || fail "the completion script does not parse"
-for c in info quantize eval compare run bench; do
+for c in info quantize eval compare run bench train; do
     for o in $("$intact" $c --help | grep -oE '^ +(-., )?--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+'); do
         "$intact" man $c | sed 's/\\//g' | grep -q -- "$o" || fail "man $c lacks $o"
         grep -q -- "$o" "$tmp/complete" || fail "completion lacks $o of $c"
     done
 done
 # an option that a command explains itself is listed once
-for c in info quantize eval compare run bench operators man completion new; do
+for c in info quantize eval compare run bench operators man completion new train; do
     twice=$("$intact" $c --help | grep -oE '^ +(-., )?--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+' | sort | uniq -d)
     [ -z "$twice" ] || fail "$c lists twice: $twice"
 done
@@ -42,7 +42,7 @@ complete_words intact man "" | grep -q 'info quantize eval' || fail "completion 
 complete_words intact bench --th | grep -qx -- --threads || fail "completion of 'bench --th': $(complete_words intact bench --th)"
 # the pages set without a warning where man-db and groff are there
 if command -v man > /dev/null && command -v groff > /dev/null; then
-    for c in "" info quantize eval compare run bench operators man completion new; do
+    for c in "" info quantize eval compare run bench operators man completion new train; do
         # shellcheck disable=SC2086 # no command, no argument
         "$intact" man $c > "$tmp/page.1"
         for width in 60 80; do

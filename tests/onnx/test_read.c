@@ -302,6 +302,59 @@ static void from_a_file(void **state)
 }
 
 /* Every allocation fails once: the error says so, and nothing is left behind. */
+static void put_prop(build *b, Onnx__StringStringEntryProto *p, const char *key, const char *value)
+{
+    onnx__string_string_entry_proto__init(p);
+    p->key = it_arena_text(&b->arena, key);
+    p->value = it_arena_text(&b->arena, value);
+}
+
+static void same_words(const it_graph *g, const char *provenance)
+{
+    assert_string_equal(g->about.title, "main graph");
+    assert_string_equal(g->about.doc, "what it is for");
+    assert_string_equal(g->about.domain, "org.example");
+    assert_int_equal(g->about.version, 7);
+    assert_int_equal(g->about.props_len, 2);
+    for (size_t i = 0; i < 2; i++) assert_string_equal(g->about.props[i].value, strcmp(g->about.props[i].key, "intact") == 0 ? provenance : "ours");
+}
+
+/* What a file says of itself is there again when the network is written; our provenance takes the place of an older one. */
+static void words_about_itself(void **state)
+{
+    build b;
+    it_graph g, again;
+    intact_error err;
+    Onnx__StringStringEntryProto props[2], *list[2] = {&props[0], &props[1]};
+    void *bytes;
+    size_t len;
+    (void)state;
+    build_begin(&b, 13);
+    build_relu(&b);
+    put_prop(&b, &props[0], "intact", "old");
+    put_prop(&b, &props[1], "license", "ours");
+    b.graph.name = it_arena_text(&b.arena, "main graph");
+    b.model.doc_string = it_arena_text(&b.arena, "what it is for");
+    b.model.domain = it_arena_text(&b.arena, "org.example");
+    b.model.has_model_version = true;
+    b.model.model_version = 7;
+    b.model.n_metadata_props = 2;
+    b.model.metadata_props = list;
+    read_ok(&b, NULL, &g);
+    same_words(&g, "old");
+    for (int k = 0; k < 2; k++) {
+        g.meta = k ? "{\"new\":1}" : NULL;
+        assert_int_equal(it_onnx_write_memory(&g, &bytes, &len, &err), INTACT_OK);
+        it_graph_init(&again, NULL);
+        assert_int_equal(it_onnx_read_memory(bytes, len, "again", NULL, &again, &err), INTACT_OK);
+        same_words(&again, k ? g.meta : "old");
+        it_graph_release(&again);
+        it_alloc_free(g.alloc, bytes, len);
+    }
+    it_graph_release(&g);
+    build_end(&b);
+}
+
 static void allocation_failures(void **state)
 {
     (void)state;
@@ -344,7 +397,7 @@ int main(void)
         cmocka_unit_test(basics),          cmocka_unit_test(constants),   cmocka_unit_test(constant_attributes),
         cmocka_unit_test(tensor_types),
         cmocka_unit_test(zero_sizes_and_bools), cmocka_unit_test(optional_inputs), cmocka_unit_test(old_opsets), cmocka_unit_test(external),
-        cmocka_unit_test(from_a_file),     cmocka_unit_test(allocation_failures),
+        cmocka_unit_test(from_a_file),     cmocka_unit_test(words_about_itself), cmocka_unit_test(allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,5 +73,13 @@ expect 0 'calibrated on 16 samples' "$intact" quantize "$tmp/integer.onnx" -o "$
 # methods want float weights
 python3 "$tmp/npy.py" save "$tmp/x.npy" 16 3 4 4
 expect 2 'came quantized' "$intact" quantize "$tmp/qdq_conv.onnx" -o "$tmp/never.itm" --calib "$tmp/x.npy" --apply equalize
+# a search has nothing to change in them, and says so; what has no scale is still calibrated
+expect 0 'came quantized: equalization.*left out' "$intact" tune "$tmp/qdq_conv.onnx" --calib "$tmp/x.npy" -o "$tmp/tune"
+python3 -c 'import json, sys; j = json.load(open(sys.argv[1])); sys.exit([s["step"] for s in j["steps"]] != ["as it came"])' "$tmp/tune/report.json" || fail "tune of what came quantized tries more than it can"
+expect 0 'holds, best' "$intact" quantize "$tmp/qdq_conv.onnx" -o "$tmp/b.itm" --calib "$tmp/x.npy" --budget size=100k
+[ -s "$tmp/b.itm" ] || fail "a budget that holds leaves no program"
+expect 2 'came quantized, and keeps the bits' "$intact" quantize "$tmp/qdq_conv.onnx" -o "$tmp/never.itm" --calib "$tmp/x.npy" --budget size=1k
+python3 "$tmp/npy.py" save "$tmp/y.npy" 16 2 3 3
+expect 0 'calibrators are for what has no scale' "$intact" tune "$tmp/integer.onnx" --calib "$tmp/y.npy" -o "$tmp/tune2"
 [ -e "$tmp/never.itm" ] && fail "a refused network left a file"
 finish

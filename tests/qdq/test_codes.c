@@ -47,6 +47,52 @@ static void test_q_linear_mat_mul(void **state)
     }
 }
 
+/* Scales and zero points as others write them: one for all (a scalar, or one element), one a channel, for products as (1,n) too. */
+static it_value *formed(net *t, const coded *w, const it_value *from, int form)
+{
+    const int64_t one = 1, row[2] = { 1, w->channels };
+    return typed(t, from->t.type, form == 0 ? 0 : form == 3 ? 2 : 1, form == 1 ? &one : form == 2 ? &w->channels : row, from->t.data);
+}
+
+static void test_forms_of_scales(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2 * 9 + 2 * 16; i++) { /* every pair of forms, with and without zero points that matter */
+        bool conv = i < 18, even = i % 2;
+        int pair = (conv ? i : i - 18) / 2, forms = conv ? 3 : 4, scale = pair / forms, zero = pair % forms;
+        net t;
+        coded w;
+        net_init(&t, 420 + (uint64_t)i);
+        it_value *x = conv ? codes(&t, DIM(1, 4, 6, 5)) : codes(&t, DIM(1, 9)), *y;
+        if (conv)
+            weight_make(&t, &w, even ? IT_U8 : IT_I8, DIM(6, 4, 3, 3), 0, even ? 0 : -127, even ? 255 : 127);
+        else
+            weight_make(&t, &w, even ? IT_U8 : IT_I8, DIM(9, 7), 1, even ? 0 : -127, even ? 255 : 127);
+        for (int64_t c = 0; even && c < w.channels; c++)
+            weight_zero(&w, c, zero > 1 ? 120 + (int32_t)c : 128);
+        it_value *in[8] = { x, scale_x(&t), zero_x(&t), w.codes, formed(&t, &w, w.scale, scale), formed(&t, &w, w.zero, zero), number(&t, 0.1f),
+                            code(&t, IT_U8, 130) };
+        y = op_node(&t, conv ? &it_op_q_linear_conv : &it_op_q_linear_mat_mul, in, 8, NULL);
+        check(&t, dequantize(&t, y, IT_U8, 0.1f, 130), STEP);
+    }
+}
+
+/* Without a zero point of y the codes have the inputs' type. */
+static void test_no_zero_point(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        it_type type = i ? IT_I8 : IT_U8;
+        net t;
+        net_init(&t, 480);
+        net_input(&t, INTACT_U8, -1.5f, 2.5f, DIM(1, 12));
+        int32_t zx = t.x->q->zero[0] - (i ? 128 : 0);
+        it_value *x = quantize(&t, t.x, type, t.x->q->scale[0], zx), *sx = scale_x(&t), *zero = code(&t, type, zx);
+        it_value *y = op_node(&t, &it_op_q_linear_add, (it_value *[]){ x, sx, zero, x, sx, zero, number(&t, 0.05f) }, 7, NULL);
+        check(&t, op_node(&t, &it_op_dequantize_linear, (it_value *[]){ y, number(&t, 0.05f) }, 2, NULL), STEP);
+    }
+}
+
 static void test_q_gemm(void **state)
 {
     (void)state;
@@ -352,7 +398,8 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_q_linear_conv), cmocka_unit_test(test_q_linear_mat_mul), cmocka_unit_test(test_q_gemm), cmocka_unit_test(test_elementwise),
+        cmocka_unit_test(test_q_linear_conv), cmocka_unit_test(test_q_linear_mat_mul), cmocka_unit_test(test_forms_of_scales), cmocka_unit_test(test_no_zero_point),
+        cmocka_unit_test(test_q_gemm), cmocka_unit_test(test_elementwise),
         cmocka_unit_test(test_moved), cmocka_unit_test(test_integer_sums), cmocka_unit_test(test_dynamic), cmocka_unit_test(test_bad_scales),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_bad_zeros), cmocka_unit_test(test_missing), cmocka_unit_test(test_memory),
     };

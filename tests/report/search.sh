@@ -23,15 +23,15 @@ for name, text in sections:
 import os
 assert os.path.getsize("s.itm") == j["file_bytes"], (os.path.getsize("s.itm"), j["file_bytes"])
 P
-browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || finish
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || rest "no chromium to look at the page with"
 normal calib.npy 1 12 3 32 32
 "$intact" new mobilenet_v2 -o m.onnx --seed 1 --input 3x32x32 --quiet > /dev/null || fail "new mobilenet_v2"
 expect 0 'holds, best' "$intact" quantize m.onnx -o m.itm --calib calib.npy --budget size=1.6M --report m.html --quiet
 look() { HOME=$tmp timeout 120 "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$tmp/profile" "$@" 2> /dev/null; }
 # names as exporters of large networks make them, without a place to break; the measuring script is the test's
 sed -e 's/conv/MobileNetV2_expanded_conv_16_project_BatchNorm_FusedBatchNormV3_of_a_very_long_name/g' -e 's/<details>/<details open>/g' -e 's#</body>#<script>const d=document.documentElement;let s=[...document.querySelectorAll("svg")].filter(e=>e.getBoundingClientRect().height<20||!e.querySelector("circle,rect,path[d*=v]")).length;document.body.setAttribute("data-seen",`wide=${d.scrollWidth-d.clientWidth} empty=${s} rows=${document.querySelectorAll("\#sensitivity tbody tr").length}`)</script></body>#' m.html > open.html
-look --dump-dom "file://$tmp/open.html" > dom || finish
-grep -q 'data-seen' dom || finish
+look --dump-dom "file://$tmp/open.html" > dom || fail "$browser does not show the page: exit code $?"
+grep -q 'data-seen' dom || fail "the page's measuring script did not run in $browser"
 for width in 360 800 1600; do
     seen=$(look --window-size=$width,2000 --dump-dom "file://$tmp/open.html" | grep -o 'data-seen="[^"]*"')
     case $seen in

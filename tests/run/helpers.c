@@ -391,21 +391,28 @@ static outputs run_all(const intact_program *p, uint32_t batch, uint32_t threads
     return o;
 }
 
+static void outputs_free(outputs *o)
+{
+    for (uint32_t k = 0; k < o->len; k++)
+        free(o->data[k]);
+}
+
 void expect_same_outputs(const char *what, const intact_program *have, const intact_program *want)
 {
     intact_program_info info;
     intact_program_get_info(have, &info);
-    for (uint32_t batch = 1; batch <= 3; batch++)
+    for (uint32_t batch = 1; batch <= 3; batch++) {
+        outputs b = run_all(want, batch, 1);
         for (uint32_t threads = 1; threads <= 3; threads++) {
-            outputs a = run_all(have, batch, threads), b = run_all(want, batch, threads);
+            outputs a = run_all(have, batch, threads);
             assert_int_equal(a.len, b.len);
-            for (uint32_t k = 0; k < a.len; k++) {
+            for (uint32_t k = 0; k < a.len; k++)
                 if (a.bytes[k] != b.bytes[k] || memcmp(a.data[k], b.data[k], a.bytes[k]) != 0)
                     fail_msg("%s at %s: output %u of batch %u with %u threads differs", what, intact_cpu_name(info.cpu), k, batch, threads);
-                free(a.data[k]);
-                free(b.data[k]);
-            }
+            outputs_free(&a);
         }
+        outputs_free(&b);
+    }
 }
 
 static void expect_at(const intact_program *p, uint32_t batch, uint32_t threads, const void *const *inputs, const void *want,

@@ -319,7 +319,7 @@ static void shuffled_words(void **state)
     blob b = small_blob();
     it_rng r;
     it_rng_seed(&r, 99);
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < TEST_ROUNDS(3000); round++) {
         blob c = blob_copy(&b, b.len);
         for (uint64_t k = 1 + it_rng_below(&r, 4); k-- > 0;) {
             size_t to = 200 + it_rng_below(&r, b.len / 4 - 60) * 4, from = 200 + it_rng_below(&r, b.len / 4 - 60) * 4;

@@ -207,29 +207,42 @@ static bool little(const intact_program *p, uint32_t step)
     return i->kind != &it_instr_argmax && !i->kind->macs && it_ptensor_elements(it_out(&p->prog, i, 0)) <= H * W;
 }
 
-static void expect_shared(const char *what, const intact_program *p, const intact_program *plain, uint32_t batch)
+/* A batch of random input, and what the plain program gives for it on one thread. */
+typedef struct sample { uint32_t batch; size_t x_bytes, y_bytes; uint8_t *x, *y; } sample;
+
+static sample sample_new(const intact_program *plain, uint32_t batch)
 {
     intact_port x, y;
     it_rng r;
-    crew c = { 0 };
-    assert_int_equal(intact_program_input(p, 0, &x), INTACT_OK);
-    assert_int_equal(intact_program_output(p, 0, &y), INTACT_OK);
-    const size_t y_bytes = y.bytes * batch;
-    uint8_t *in = it_alloc_new(NULL, x.bytes * batch), *have = it_alloc_new(NULL, y_bytes), *want = it_alloc_new(NULL, y_bytes);
-    assert_true(in && have && want);
+    assert_int_equal(intact_program_input(plain, 0, &x), INTACT_OK);
+    assert_int_equal(intact_program_output(plain, 0, &y), INTACT_OK);
+    sample s = { batch, x.bytes * batch, y.bytes * batch, malloc(x.bytes * batch), malloc(y.bytes * batch) };
+    assert_true(s.x && s.y);
     it_rng_seed(&r, 5);
-    random_codes(&r, x.type, in, x.bytes * batch / intact_type_bytes(x.type));
-    run(plain, batch, 1, NULL, in, want);
-    run(p, batch, 1 + batch, &c, in, have);
-    if (memcmp(have, want, y_bytes) != 0)
-        fail_msg("%s at %s: other bytes at batch %u", what, intact_cpu_name(p->info.cpu), batch);
+    random_codes(&r, x.type, s.x, s.x_bytes / intact_type_bytes(x.type));
+    run(plain, batch, 1, NULL, s.x, s.y);
+    return s;
+}
+
+static void sample_free(sample *s)
+{
+    free(s->x);
+    free(s->y);
+}
+
+static void expect_shared(const char *what, const intact_program *p, const sample *s)
+{
+    crew c = { 0 };
+    uint8_t *have = malloc(s->y_bytes);
+    assert_non_null(have);
+    run(p, s->batch, 1 + s->batch, &c, s->x, have);
+    if (memcmp(have, s->y, s->y_bytes) != 0)
+        fail_msg("%s at %s: other bytes at batch %u", what, intact_cpu_name(p->info.cpu), s->batch);
     for (uint32_t k = 0; k < intact_program_steps(p); k++)
         if (c.alone[k] && !idle(p, k) && !little(p, k))
             fail_msg("%s at %s: step %u (%s, %s) was done by one thread alone at batch %u", what, intact_cpu_name(p->info.cpu), k,
-                     p->prog.instrs.items[k].kind->name, p->steps[k].kernel, batch);
-    it_alloc_free(NULL, in, x.bytes * batch);
-    it_alloc_free(NULL, have, y_bytes);
-    it_alloc_free(NULL, want, y_bytes);
+                     p->prog.instrs.items[k].kind->name, p->steps[k].kernel, s->batch);
+    free(have);
 }
 
 /* steps: what fusion leaves at the plain C level, and of these the ones that move nothing; other levels may have more that do something. */
@@ -238,6 +251,9 @@ static void check_net(const char *what, net *n, uint32_t y, uint32_t steps, uint
     net_ports(&n->p, &n->x, 1, &y, 1);
     blob b = blob_of(&n->p);
     intact_program *plain = load_as(&b, INTACT_CPU_SCALAR, 1);
+    sample samples[THREADS_MAX - 1];
+    for (uint32_t k = 0; k < IT_LEN(samples); k++)
+        samples[k] = sample_new(plain, k + 1);
     for (int cpu = INTACT_CPU_SCALAR; cpu < INTACT_CPU_COUNT; cpu++)
         for (int separate = 0; separate < 2 && has_level(cpu); separate++) {
             intact_program *p = load_as(&b, (intact_cpu)cpu, separate);
@@ -246,10 +262,12 @@ static void check_net(const char *what, net *n, uint32_t y, uint32_t steps, uint
                 idle_len += idle(p, k);
             if (cpu == INTACT_CPU_SCALAR && !separate && (intact_program_steps(p) != steps || idle_len != still))
                 fail_msg("%s: %u steps, %u of them in place; not %u, %u", what, intact_program_steps(p), idle_len, steps, still);
-            for (uint32_t batch = 1; batch < THREADS_MAX; batch++)
-                expect_shared(what, p, plain, batch);
+            for (uint32_t k = 0; k < IT_LEN(samples); k++)
+                expect_shared(what, p, &samples[k]);
             intact_program_free(p);
         }
+    for (uint32_t k = 0; k < IT_LEN(samples); k++)
+        sample_free(&samples[k]);
     intact_program_free(plain);
     blob_free(&b);
     it_prog_release(&n->p);
