@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* train_bench: training steps on random images: images a second (the best and the median step), the share of processor time by kind of operator, memory.
-** Usage: train_bench [arch] [batch] [threads] [steps] [block] */
+** Usage: train_bench [arch] [batch] [threads] [steps] [block] [f32|bf16|bf16dot|f16] [compact] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +67,7 @@ static void print_times(const it_train *t, int steps, uint32_t threads)
            (double)update_ns * each * threads, 100 * (double)update_ns * threads / all, "all", all * each);
 }
 
-static intact_status run(it_graph *g, const char *arch, size_t batch, uint32_t threads, int steps, size_t block, intact_error *err)
+static intact_status run(it_graph *g, const char *arch, size_t batch, uint32_t threads, int steps, size_t block, it_products products, bool compact, intact_error *err)
 {
     it_pool *pool;
     it_train *t;
@@ -82,7 +82,8 @@ static intact_status run(it_graph *g, const char *arch, size_t batch, uint32_t t
     it_rng_seed(&rng, 7);
     it_arch_gauss(&rng, x, batch * pixels, 1);
     for (size_t i = 0; i < batch; i++) label[i] = (int32_t)it_rng_below(&rng, classes);
-    const it_train_options o = { .batch = batch, .block = block, .pool = pool, .loss.loss = &it_loss_cross_entropy, .decay = 1e-4, .profile = true,
+    const it_train_options o = { .batch = batch, .block = block, .pool = pool, .loss.loss = &it_loss_cross_entropy, .decay = 1e-4, .profile = true, .products = products, .compact = compact,
+                                 .scaling = { .kind = products == IT_PRODUCTS_F16 ? IT_SCALE_DYNAMIC : IT_SCALE_NONE },
                                  .optimizer = { .optimizer = &it_optimizer_sgd, .momentum = 0.9, .nesterov = true } };
     const void *in[] = { x };
     const it_train_batch b = { .len = batch, .in = in, .label = label };
@@ -115,10 +116,17 @@ int main(int argc, char **argv)
     const char *arch = argc > 1 ? argv[1] : "resnet20";
     const long batch = argc > 2 ? atol(argv[2]) : 128, threads = argc > 3 ? atol(argv[3]) : 2, steps = argc > 4 ? atol(argv[4]) : 20;
     const long block = argc > 5 ? atol(argv[5]) : 0;
+    const char *dtype = argc > 6 ? argv[6] : "f32";
+    const bool compact = argc > 7 && strcmp(argv[7], "compact") == 0;
+    it_products products = IT_PRODUCTS_BF16_DOT;
+    if (strcmp(dtype, "bf16dot") != 0 && !it_products_find(dtype, &products)) {
+        fprintf(stderr, "train_bench: '%s': f32, bf16, bf16dot and f16 are possible\n", dtype);
+        return 2;
+    }
     intact_error err = { .code = INTACT_OK };
     it_graph g;
     it_graph_init(&g, NULL);
-    if (batch < 1 || threads < 1 || steps < 1 || block < 0 || run(&g, arch, (size_t)batch, (uint32_t)threads, (int)steps, (size_t)block, &err) != INTACT_OK) {
+    if (batch < 1 || threads < 1 || steps < 1 || block < 0 || run(&g, arch, (size_t)batch, (uint32_t)threads, (int)steps, (size_t)block, products, compact, &err) != INTACT_OK) {
         fprintf(stderr, "train_bench: %s: %s\n", err.where, err.message);
         return 1;
     }

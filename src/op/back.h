@@ -10,6 +10,8 @@ typedef struct it_back_ctx {
     it_op_state **state;  /* the node's cache of the backward pass, as it_run_ctx has one of the forward pass */
     it_arena *scratch;    /* released after each node */
     uint64_t weights_at;  /* another number when parameters have changed: reordered copies of them hold until then */
+    it_products products;
+    uint32_t rounded;     /* bit k: input k is rounded to them already */
 } it_back_ctx;
 
 /* The chain rule for one node on a block of samples. in and out have the shapes and layouts of the forward pass; content only where a bit of
@@ -41,6 +43,7 @@ typedef struct it_across {
                      it_tensor *dx); /* the same mask */
     /* Once a step: gradients of the parameters (dp[k] for input k, NULL: not wanted) and the running statistics (inputs that are constants but no parameters, written in place). */
     void (*finish)(const it_node *n, const it_tensor *const *in, const double *sums, const double *back, double count, it_tensor *const *dp);
+    void (*assume)(const it_node *n, const it_tensor *const *in, double count, double *sums); /* the sums of a batch that has the running statistics */
     uint32_t running; /* bit k: input k is a running statistic, not a parameter */
 } it_across;
 

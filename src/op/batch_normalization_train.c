@@ -364,7 +364,18 @@ static void bn_finish(const it_node *n, const it_tensor *const *in, const double
     }
 }
 
+static void bn_assume(const it_node *n, const it_tensor *const *in, double count, double *sums)
+{
+    const float *mean = in[IT_BN_MEAN]->data, *var = in[IT_BN_VAR]->data;
+    const int64_t channels = view_of(in[0]).channels;
+    (void)n;
+    for (int64_t c = 0; c < channels; c++) {
+        sums[c] = count * (double)mean[c];
+        sums[channels + c] = count * ((double)var[c] + (double)mean[c] * (double)mean[c]);
+    }
+}
+
 const it_across it_bn_across = {
-    .sums = bn_sums, .gather = bn_gather, .forward = bn_forward, .gather_back = bn_gather_back, .backward = bn_backward, .finish = bn_finish,
+    .sums = bn_sums, .gather = bn_gather, .forward = bn_forward, .gather_back = bn_gather_back, .backward = bn_backward, .finish = bn_finish, .assume = bn_assume,
     .running = 1u << IT_BN_MEAN | 1u << IT_BN_VAR,
 };

@@ -4,6 +4,7 @@
 
 #include "op/convolve.h"
 #include "op/dnnl.h"
+#include "op/operand.h"
 
 intact_status it_convolve_check(const it_node *n, const it_tensor *const *in, int64_t group, bool transposed, intact_error *err)
 {
@@ -99,9 +100,13 @@ intact_status it_convolve_run(it_run_ctx *c, const it_node *n, const it_tensor *
         return INTACT_OK;
     if (in[0]->type == IT_F64 || it_tensor_len(in[0]) == 0)
         return run_direct(c, n, in, out, win, group, transposed, err);
+    if (*c->state && !it_dnnl_conv_serves(*c->state, c->products)) {
+        (*c->state)->free(*c->state);
+        *c->state = NULL;
+    }
     if (!*c->state) {
         it_dnnl_conv_spec spec = { .x = in[0], .w = in[1], .y = out, .bias = bias != NULL, .transposed = transposed, .group = group,
-                                   .win = win, .const_weights = c->const_weights && is_const(n, 1) && is_const(n, 2) };
+                                   .win = win, .dot = c->products == IT_PRODUCTS_BF16_DOT, .const_weights = c->const_weights && is_const(n, 1) && is_const(n, 2) };
         spec.const_weights = spec.const_weights && in[0]->type == IT_F32;
         IT_TRY(it_dnnl_conv_new(c->alloc, n, &spec, c->state, err));
         if (!*c->state)
@@ -112,7 +117,9 @@ intact_status it_convolve_run(it_run_ctx *c, const it_node *n, const it_tensor *
     if (bias)
         IT_TRY(it_nn_f32(c, n, bias, &b, err));
     IT_TRY(it_nn_f32_room(c, n, out, &y, err));
-    it_dnnl_conv_data d = { .x = x, .w = w, .bias = b, .y = y, .weights_at = in[1]->type == IT_F32 ? c->weights_at : 0 };
+    if (it_operand_copies(c->products) && !(c->rounded & 1))
+        IT_TRY(it_operand_of(c->products, c->scratch, n, &x, it_tensor_len(in[0]), err));
+    it_dnnl_conv_data d = { .x = x, .w = w, .bias = b, .y = y, .weights_at = in[1]->type == IT_F32 ? c->weights_at : 0, .products = c->products };
     IT_TRY(it_dnnl_conv_run(*c->state, n, &d, err));
     it_nn_put_f32(out, y);
     return INTACT_OK;

@@ -4,6 +4,7 @@
 
 #include "op/convolve.h"
 #include "op/dnnl.h"
+#include "op/operand.h"
 
 /* t as plain doubles. */
 static intact_status plain_f64(it_run_ctx *c, const it_node *n, const it_tensor *t, const double **out, intact_error *err)
@@ -119,6 +120,23 @@ static intact_status bias_grad(it_run_ctx *c, const it_node *n, const it_tensor 
     return INTACT_OK;
 }
 
+/* The two operands that samples bring, in one piece of memory: freed as one it stays with the allocator, of two the system would take pages back. */
+static intact_status round_both(it_back_ctx *c, const it_node *n, int64_t x_len, int64_t dy_len, it_dnnl_conv_grads *d, intact_error *err)
+{
+    const size_t x_bytes = it_round_up((size_t)x_len * sizeof(float), IT_ALIGN), bytes = x_bytes + (size_t)dy_len * sizeof(float);
+    char *room = it_arena_raw(c->scratch, bytes);
+    float *x = (float *)(void *)room, *dy;
+    if (!room)
+        return it_fail_nomem(err, n->name, bytes);
+    dy = (float *)(void *)(room + x_bytes);
+    it_operand_round(c->products, d->x, x, x_len);
+    it_operand_round(c->products, d->dy, dy, dy_len);
+    if (x_len)
+        d->x = x;
+    d->dy = dy;
+    return INTACT_OK;
+}
+
 intact_status it_convolve_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *out, const it_tensor *dy,
                                it_tensor *const *dx, const it_window *win, int64_t group, bool transposed, intact_error *err)
 {
@@ -128,9 +146,12 @@ intact_status it_convolve_back(it_back_ctx *c, const it_node *n, const it_tensor
     if (n->in_len > 2 && dx[2])
         IT_TRY(bias_grad(&rc, n, dy, dx[2], err));
     if (in[0]->type == IT_F32 && it_tensor_len(in[0]) && it_tensor_len(out) && (dx[0] || dx[1])) {
-        it_dnnl_conv_spec spec = { .x = in[0], .w = in[1], .y = out, .transposed = transposed, .group = group, .win = win };
+        it_dnnl_conv_spec spec = { .x = in[0], .w = in[1], .y = out, .transposed = transposed, .group = group, .win = win,
+                                   .dot = c->products == IT_PRODUCTS_BF16_DOT };
         it_dnnl_conv_grads d = { .x = in[0]->data, .w = in[1]->data, .dy = dy->data, .dx = dx[0] ? dx[0]->data : NULL,
-                                 .dw = dx[1] ? dx[1]->data : NULL, .weights_at = c->weights_at };
+                                 .dw = dx[1] ? dx[1]->data : NULL, .weights_at = c->weights_at, .products = c->products };
+        if (it_operand_copies(c->products))
+            IT_TRY(round_both(c, n, d.dw && !(c->rounded & 1) ? it_tensor_len(in[0]) : 0, it_tensor_len(dy), &d, err));
         IT_TRY(it_dnnl_conv_back(c->alloc, c->state, n, &spec, &d, &done_x, &done_w, err));
     }
     if (done_x && done_w)

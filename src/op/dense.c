@@ -4,6 +4,7 @@
 
 #include "op/dense.h"
 #include "op/move.h"
+#include "op/operand.h"
 
 intact_status it_dense_check_type(const it_node *n, const it_tensor *a, const it_tensor *b, intact_error *err)
 {
@@ -118,4 +119,39 @@ intact_status it_dense_lower_emit(it_lower *lw, const it_node *n, const it_dense
     it_alloc_free(lw->alloc, weight, bytes);
     it_alloc_free(lw->alloc, parts.q.scale, scale_bytes);
     return st;
+}
+
+/* ---- rounded operands ---- */
+
+static intact_status round_second(it_products p, const intact_alloc *alloc, it_op_state **state, it_arena *scratch, uint64_t weights_at, const it_node *n,
+                                  const float **b, int64_t len, intact_error *err)
+{
+    if (n->in[1]->is_const)
+        return it_operand_weights(p, alloc, state, weights_at, n, b, len, err);
+    return it_operand_of(p, scratch, n, b, len, err);
+}
+
+intact_status it_dense_round(it_run_ctx *c, const it_node *n, const float **a, int64_t a_len, const float **b, int64_t b_len, intact_error *err)
+{
+    if (c->products == IT_PRODUCTS_F32)
+        return INTACT_OK;
+    IT_TRY(it_operand_of(c->products, c->scratch, n, a, a_len, err));
+    return round_second(c->products, c->alloc, c->state, c->scratch, c->weights_at, n, b, b_len, err);
+}
+
+intact_status it_dense_round_back(it_back_ctx *c, const it_node *n, const it_tensor *const *in, const it_tensor *dy, it_tensor to[3], intact_error *err)
+{
+    const it_tensor *from[3] = { in[0], in[1], dy };
+    for (int k = 0; k < 3; k++) {
+        const float *x = from[k]->data;
+        to[k] = *from[k];
+        if (c->products == IT_PRODUCTS_F32 || from[k]->type != IT_F32 || !x)
+            continue;
+        if (k == 1)
+            IT_TRY(round_second(c->products, c->alloc, c->state, c->scratch, c->weights_at, n, &x, it_tensor_len(from[k]), err));
+        else
+            IT_TRY(it_operand_of(c->products, c->scratch, n, &x, it_tensor_len(from[k]), err));
+        to[k].data = (float *)(uintptr_t)x; /* operands are not written */
+    }
+    return INTACT_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dnnl_back.c: the gradients of convolutions and transposed ones with respect to data and weights. */
 #include "op/dnnl_port.h"
+#include "op/operand.h"
 
 /* One of the two gradients: other is the second operand, grad what is written. */
 typedef struct half {
@@ -14,6 +15,9 @@ typedef struct back_state {
     it_dnnl_home home;
     half data, weights;
     uint64_t weights_at; /* of the reordered weights in data.other; 0: none */
+    float *w_round;      /* the weights rounded, where products are of rounded numbers; w_len of them */
+    int64_t w_len;
+    it_products products;
 } back_state;
 
 static void half_free(const it_dnnl_home *home, half *h)
@@ -32,6 +36,7 @@ static void back_free(it_op_state *base)
     half_free(&s->home, &s->data);
     half_free(&s->home, &s->weights);
     it_dnnl_home_free(&s->home);
+    it_alloc_free(alloc, s->w_round, (size_t)s->w_len * sizeof(float));
     it_alloc_free(alloc, s, sizeof(*s));
 }
 
@@ -50,12 +55,15 @@ static dnnl_status_t backward_desc(const it_dnnl_conv_spec *c, const it_dnnl_con
                                                                md->dil, md->pad_l, md->pad_r);
 }
 
-/* The library wants to see the forward primitive's description first. */
+/* The library wants to see the forward primitive's description first: that of bfloat16 has float32 elsewhere. */
 static dnnl_status_t half_unit(const it_dnnl_home *home, half *h, const it_dnnl_conv_spec *c, const it_dnnl_conv_md *md, bool data)
 {
     dnnl_primitive_desc_t forward = NULL;
+    it_dnnl_conv_md hint;
     it_dnnl_conv_desc d;
-    dnnl_status_t st = it_dnnl_conv_forward_desc(c, md, dnnl_forward_training, NULL, &d);
+    dnnl_status_t st = it_dnnl_conv_describe(c, IT_DNNL_Y, &hint);
+    if (st == dnnl_success)
+        st = it_dnnl_conv_forward_desc(c, &hint, dnnl_forward_training, NULL, &d);
     if (st == dnnl_success)
         st = dnnl_primitive_desc_create(&forward, &d, NULL, home->engine, NULL);
     if (st == dnnl_success)
@@ -67,10 +75,10 @@ static dnnl_status_t half_unit(const it_dnnl_home *home, half *h, const it_dnnl_
     return st;
 }
 
-static dnnl_status_t half_make(const it_dnnl_home *home, half *h, const it_dnnl_conv_spec *c, bool data)
+static dnnl_status_t half_try(const it_dnnl_home *home, half *h, const it_dnnl_conv_spec *c, bool data)
 {
     it_dnnl_conv_md md;
-    dnnl_status_t st = it_dnnl_conv_describe(c, &md);
+    dnnl_status_t st = it_dnnl_conv_describe(c, data ? IT_DNNL_DX : IT_DNNL_DW, &md);
     if (st == dnnl_success)
         st = half_unit(home, h, c, &md, data);
     if (st != dnnl_success)
@@ -85,6 +93,17 @@ static dnnl_status_t half_make(const it_dnnl_home *home, half *h, const it_dnnl_
         st = it_dnnl_port_make(home, &h->grad, &h->unit, data ? dnnl_query_diff_src_md : dnnl_query_diff_weights_md, true);
     h->made = st == dnnl_success;
     return st;
+}
+
+/* What the library has no bfloat16 form of is multiplied as float32. */
+static dnnl_status_t half_make(const it_dnnl_home *home, half *h, const it_dnnl_conv_spec *c, bool data)
+{
+    it_dnnl_conv_spec plain = *c;
+    dnnl_status_t st = half_try(home, h, c, data);
+    plain.dot = false;
+    if (!c->dot || st != dnnl_unimplemented || h->unit.desc)
+        return st;
+    return half_try(home, h, &plain, data);
 }
 
 /* fresh: other's bytes are not those of the last call. */
@@ -111,6 +130,7 @@ static dnnl_status_t half_run(const it_dnnl_home *home, half *h, bool data, cons
 static dnnl_status_t half_do(back_state *s, half *h, const it_dnnl_conv_spec *c, const it_dnnl_conv_grads *g, bool *done)
 {
     bool data = h == &s->data, fresh;
+    const float *w = g->w;
     dnnl_status_t st = dnnl_success;
     *done = false;
     if (!h->made && !h->unable) {
@@ -122,17 +142,31 @@ static dnnl_status_t half_do(back_state *s, half *h, const it_dnnl_conv_spec *c,
     if (!h->made)
         return h->unable ? dnnl_success : st;
     fresh = !data || !g->weights_at || g->weights_at != s->weights_at;
-    st = half_run(&s->home, h, data, g->dy, data ? g->w : g->x, fresh, data ? g->dx : g->dw);
+    if (data && it_operand_copies(g->products)) {
+        if (!s->w_round)
+            s->w_round = it_alloc_new(s->home.alloc, (size_t)s->w_len * sizeof(float));
+        if (!s->w_round)
+            return dnnl_out_of_memory;
+        if (fresh)
+            it_operand_round(g->products, w, s->w_round, s->w_len);
+        w = s->w_round;
+    }
+    st = half_run(&s->home, h, data, g->dy, data ? w : g->x, fresh, data ? g->dx : g->dw);
     if (data)
         s->weights_at = st == dnnl_success ? g->weights_at : 0;
     *done = st == dnnl_success;
     return st;
 }
 
-static intact_status state_get(const intact_alloc *alloc, it_op_state **state, const it_node *n, intact_error *err)
+static intact_status state_get(const intact_alloc *alloc, it_op_state **state, const it_node *n, const it_dnnl_conv_spec *spec, it_products products,
+                               intact_error *err)
 {
     back_state *s;
     dnnl_status_t st;
+    if (*state && ((back_state *)*state)->products != products) {
+        back_free(*state);
+        *state = NULL;
+    }
     if (*state)
         return INTACT_OK;
     s = it_alloc_zero(alloc, sizeof(*s));
@@ -140,6 +174,8 @@ static intact_status state_get(const intact_alloc *alloc, it_op_state **state, c
         return it_fail_nomem(err, n->name, sizeof(*s));
     s->base.free = back_free;
     s->home.alloc = alloc;
+    s->w_len = it_tensor_len(spec->w);
+    s->products = products;
     *state = &s->base;
     st = it_dnnl_home_make(&s->home, alloc);
     if (st == dnnl_success)
@@ -157,7 +193,7 @@ intact_status it_dnnl_conv_back(const intact_alloc *alloc, it_op_state **state, 
     int threads;
     *done_x = !g->dx;
     *done_w = !g->dw;
-    IT_TRY(state_get(alloc, state, n, err));
+    IT_TRY(state_get(alloc, state, n, spec, g->products, err));
     s = (back_state *)*state;
     threads = it_dnnl_threads_one();
     if (g->dx)

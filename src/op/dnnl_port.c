@@ -143,7 +143,7 @@ dnnl_status_t it_dnnl_set_data(const it_dnnl_home *h, dnnl_memory_t m, const voi
 /* ---- convolutions ---- */
 
 /* Activations: dims are ONNX's, strides follow the layout. */
-static dnnl_status_t activation_md(const it_tensor *t, dnnl_memory_desc_t *md)
+static dnnl_status_t activation_md(const it_tensor *t, dnnl_data_type_t type, dnnl_memory_desc_t *md)
 {
     dnnl_dims_t dims, strides;
     int64_t step = 1;
@@ -153,11 +153,11 @@ static dnnl_status_t activation_md(const it_tensor *t, dnnl_memory_desc_t *md)
         strides[k] = step;
         step *= t->dim[k];
     }
-    return dnnl_memory_desc_init_by_strides(md, t->rank, dims, dnnl_f32, strides);
+    return dnnl_memory_desc_init_by_strides(md, t->rank, dims, type, strides);
 }
 
 /* Weights as (O,I,k) or (g,O/g,I/g,k), whatever the order in memory. */
-static dnnl_status_t weights_md(const it_dnnl_conv_spec *c, bool any, dnnl_memory_desc_t *md)
+static dnnl_status_t weights_md(const it_dnnl_conv_spec *c, bool any, dnnl_data_type_t type, dnnl_memory_desc_t *md)
 {
     int64_t taps = 1, per = c->w->dim[1], first = c->w->dim[0] / c->group; /* of one group: first x per x taps */
     dnnl_dims_t dims, strides;
@@ -178,28 +178,29 @@ static dnnl_status_t weights_md(const it_dnnl_conv_spec *c, bool any, dnnl_memor
         strides[at++] = taps;
     }
     if (any)
-        return dnnl_memory_desc_init_by_tag(md, at, dims, dnnl_f32, dnnl_format_tag_any);
-    return dnnl_memory_desc_init_by_strides(md, at, dims, dnnl_f32, strides);
+        return dnnl_memory_desc_init_by_tag(md, at, dims, type, dnnl_format_tag_any);
+    return dnnl_memory_desc_init_by_strides(md, at, dims, type, strides);
 }
 
-static dnnl_status_t wanted_md(const it_tensor *t, const dnnl_memory_desc_t *user, dnnl_memory_desc_t *md)
+static dnnl_status_t wanted_md(const it_tensor *t, const dnnl_memory_desc_t *user, dnnl_data_type_t type, dnnl_memory_desc_t *md)
 {
-    *md = *user;
     if (t->layout == IT_NHWC)
-        return dnnl_success;
-    return dnnl_memory_desc_init_by_tag(md, t->rank, user->dims, dnnl_f32, dnnl_format_tag_any);
+        return activation_md(t, type, md);
+    return dnnl_memory_desc_init_by_tag(md, t->rank, user->dims, type, dnnl_format_tag_any);
 }
 
-dnnl_status_t it_dnnl_conv_describe(const it_dnnl_conv_spec *c, it_dnnl_conv_md *md)
+dnnl_status_t it_dnnl_conv_describe(const it_dnnl_conv_spec *c, it_dnnl_result result, it_dnnl_conv_md *md)
 {
+    const dnnl_data_type_t operand = c->dot ? dnnl_bf16 : dnnl_f32, x = result == IT_DNNL_DX ? dnnl_f32 : operand, w = result == IT_DNNL_DW ? dnnl_f32 : operand,
+                           y = result == IT_DNNL_Y ? dnnl_f32 : operand;
     for (int i = 0; i < c->win->len; i++) {
         md->stride[i] = c->win->stride[i];
         md->dil[i] = c->win->dil[i] - 1; /* 0 means dense here */
         md->pad_l[i] = c->win->pad[i];
         md->pad_r[i] = c->win->pad[c->win->len + i];
     }
-    if (activation_md(c->x, &md->x) || activation_md(c->y, &md->y) || weights_md(c, false, &md->w) || weights_md(c, true, &md->want_w) ||
-        wanted_md(c->x, &md->x, &md->want_x) || wanted_md(c->y, &md->y, &md->want_y))
+    if (activation_md(c->x, dnnl_f32, &md->x) || activation_md(c->y, dnnl_f32, &md->y) || weights_md(c, false, dnnl_f32, &md->w) ||
+        weights_md(c, true, w, &md->want_w) || wanted_md(c->x, &md->x, x, &md->want_x) || wanted_md(c->y, &md->y, y, &md->want_y))
         return dnnl_unimplemented;
     return dnnl_success;
 }

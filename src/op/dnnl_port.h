@@ -52,7 +52,9 @@ typedef struct it_dnnl_conv_md {
     dnnl_memory_desc_t x, w, y, want_x, want_w, want_y;
     dnnl_dims_t stride, dil, pad_l, pad_r;
 } it_dnnl_conv_md;
-dnnl_status_t it_dnnl_conv_describe(const it_dnnl_conv_spec *c, it_dnnl_conv_md *md);
+/* result: the tensor that stays float32 where operands are bfloat16. */
+typedef enum it_dnnl_result { IT_DNNL_Y, IT_DNNL_DX, IT_DNNL_DW } it_dnnl_result;
+dnnl_status_t it_dnnl_conv_describe(const it_dnnl_conv_spec *c, it_dnnl_result result, it_dnnl_conv_md *md);
 
 typedef union it_dnnl_conv_desc { dnnl_convolution_desc_t conv; dnnl_deconvolution_desc_t deconv; } it_dnnl_conv_desc;
 /* The forward primitive's description; bias may be NULL. */

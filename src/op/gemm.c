@@ -70,6 +70,7 @@ static intact_status run_f32(it_run_ctx *c, const it_node *n, const it_dnnl_mat 
     IT_TRY(it_nn_f32_room(c, n, out, &y, err));
     if (t)
         IT_TRY(it_nn_f32(c, n, t, &add, err));
+    IT_TRY(it_dense_round(c, n, &a, it_tensor_len(in[0]), &b, it_tensor_len(in[1]), err));
     fill_f32(y, out, t, add, beta);
     if (g->k > 0)
         IT_TRY(it_dnnl_matmul(n, g, a, b, y, err));
@@ -199,7 +200,9 @@ static intact_status gemm_run_back(it_back_ctx *c, const it_node *n, const it_te
                                    it_tensor *const *dx, intact_error *err)
 {
     const gemm_args *args = n->args;
-    const it_tensor *a = in[0], *b = in[1], *g = dy[0];
+    it_tensor rounded[3];
+    const it_tensor *a = &rounded[0], *b = &rounded[1], *g = &rounded[2];
+    IT_TRY(it_dense_round_back(c, n, in, dy[0], rounded, err));
     const bool ta = args->trans_a, tb = args->trans_b;
     const int64_t lda = a->dim[1], ldb = b->dim[1], len = out[0]->dim[1];
     it_dnnl_mat m = { .m = out[0]->dim[0], .n = a->dim[ta ? 0 : 1], .k = len, .lda = len, .ldb = ldb, .trans_b = !tb, .alpha = args->alpha };
@@ -215,7 +218,7 @@ static intact_status gemm_run_back(it_back_ctx *c, const it_node *n, const it_te
         IT_TRY(product(n, &m, tb ? g : a, tb ? a : g, dx[1], err));
     if (n->in_len < 3 || !dx[2])
         return INTACT_OK;
-    IT_TRY(it_back_reduce(c, n, in[2], g, dx[2], err));
+    IT_TRY(it_back_reduce(c, n, in[2], dy[0], dx[2], err));
     for (int64_t i = 0; args->beta != 1 && i < it_tensor_len(dx[2]); i++)
         it_tensor_set(dx[2], i, it_tensor_get(dx[2], i) * (double)args->beta);
     return INTACT_OK;

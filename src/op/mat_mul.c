@@ -76,6 +76,7 @@ static intact_status run_f32(it_run_ctx *c, const it_node *n, shape *s, const it
     IT_TRY(it_nn_f32(c, n, in[0], &a, err));
     IT_TRY(it_nn_f32(c, n, in[1], &b, err));
     IT_TRY(it_nn_f32_room(c, n, out, &y, err));
+    IT_TRY(it_dense_round(c, n, &a, it_tensor_len(in[0]), &b, it_tensor_len(in[1]), err));
     if (it_tensor_len(&s->lead_b) == 1) { /* one matrix for all: the stack is one tall product */
         g.m *= it_tensor_len(&s->lead_a);
         IT_TRY(it_dnnl_matmul(n, &g, a, b, y, err));
@@ -181,8 +182,8 @@ static intact_status mat_mul_run_back(it_back_ctx *c, const it_node *n, const it
                                       it_tensor *const *dx, intact_error *err)
 {
     shape s;
-    it_tensor y;
-    (void)c, (void)out;
+    it_tensor y, rounded[3];
+    (void)out;
     IT_TRY(it_back_float(n, dy[0], err));
     IT_TRY(shapes(n, in[0], in[1], &s, &y, err));
     for (int k = 0; k < 2; k++)
@@ -190,6 +191,7 @@ static intact_status mat_mul_run_back(it_back_ctx *c, const it_node *n, const it
             memset(dx[k]->data, 0, it_tensor_bytes(dx[k]));
     if (it_tensor_len(dy[0]) == 0 || s.k == 0)
         return INTACT_OK;
+    IT_TRY(it_dense_round_back(c, n, in, dy[0], rounded, err));
     if (it_tensor_len(&s.lead_b) == 1) { /* one matrix for all: the stack is one tall product */
         s.m *= it_tensor_len(&s.lead_a);
         s.lead = s.lead_a = s.lead_b = (it_tensor){ .rank = 0 };
@@ -198,9 +200,9 @@ static intact_status mat_mul_run_back(it_back_ctx *c, const it_node *n, const it
     it_dnnl_mat gb = { .m = s.k, .n = s.n, .k = s.m, .lda = s.k, .ldb = s.n, .trans_a = true, .alpha = 1, .beta = 1 };
     FOR_STACK(&s, {
         if (dx[0])
-            IT_TRY(add_product(n, &ga, dy[0], at_y, in[1], at_b, dx[0], at_a, err));
+            IT_TRY(add_product(n, &ga, &rounded[2], at_y, &rounded[1], at_b, dx[0], at_a, err));
         if (dx[1])
-            IT_TRY(add_product(n, &gb, in[0], at_a, dy[0], at_y, dx[1], at_b, err));
+            IT_TRY(add_product(n, &gb, &rounded[0], at_a, &rounded[2], at_y, dx[1], at_b, err));
     });
     return INTACT_OK;
 }

@@ -101,12 +101,13 @@ static intact_status check_same(const place *now, const place *then, const char 
         return it_fail(err, INTACT_E_FORMAT, path, "the checkpoint is of another network or method: its parameters are others");
     for (size_t i = 0; i < IT_LEN(same); i++)
         if (same[i].a != same[i].b)
-            return it_fail(err, INTACT_E_ARG, path, "%s is %llu; the run to be resumed has %llu", same[i].what, (unsigned long long)same[i].a, (unsigned long long)same[i].b);
+            return it_fail(err, INTACT_E_ARG, path, "%s is %llu here, and was %llu in the run that wrote this checkpoint", same[i].what, (unsigned long long)same[i].a,
+                           (unsigned long long)same[i].b);
     return INTACT_OK;
 }
 
-/* Finds the parts of the file and checks every byte; copies nothing. */
-static intact_status find(const it_map *m, const section *want, size_t want_len, const void **found, const char *path, intact_error *err)
+/* The file's own parts, every byte checked; copies nothing. */
+static intact_status walk(const it_map *m, section parts[SECTIONS_MAX], uint32_t *parts_len, const char *path, intact_error *err)
 {
     it_span s = it_span_of(m->data, m->len);
     const void *magic = it_span_bytes(&s, 8);
@@ -115,18 +116,38 @@ static intact_status find(const it_map *m, const section *want, size_t want_len,
     uint32_t is = 0;
     if (s.bad || memcmp(magic, MAGIC, 8) != 0) return it_fail(err, INTACT_E_FORMAT, path, "not a checkpoint of this version");
     if (bytes != m->len) return it_fail(err, INTACT_E_FORMAT, path, "the file has %zu bytes, it should have %llu", m->len, (unsigned long long)bytes);
-    if (count != want_len) return it_fail(err, INTACT_E_FORMAT, path, "%u parts; this run has %zu: optimizer or method are others", count, want_len);
+    if (count > SECTIONS_MAX) return it_fail(err, INTACT_E_FORMAT, path, "%u parts; at most %d are possible", count, SECTIONS_MAX);
     for (uint32_t i = 0; i < count; i++) {
-        const void *head = it_span_bytes(&s, SECTION_HEAD);
+        const char *head = it_span_bytes(&s, SECTION_HEAD);
         uint64_t len = 0;
-        if (head) memcpy(&len, (const uint8_t *)head + 16, 8);
-        if (!head || len != want[i].len || strncmp(head, want[i].name, 16) != 0)
-            return it_fail(err, INTACT_E_FORMAT, path, "part %u is not %s of %zu bytes: network, optimizer or method are others", i, want[i].name, want[i].len);
-        found[i] = it_span_bytes(&s, len);
-        if (!found[i]) return it_fail(err, INTACT_E_FORMAT, path, "part %s ends early", want[i].name);
-        is = crc_more(crc_more(is, head, SECTION_HEAD), found[i], len);
+        if (head) memcpy(&len, head + 16, 8);
+        void *data = head && len <= m->len ? (void *)(uintptr_t)it_span_bytes(&s, (size_t)len) : NULL;
+        if (!data || head[15]) return it_fail(err, INTACT_E_FORMAT, path, "part %u ends early or has no name", i);
+        is = crc_more(crc_more(is, head, SECTION_HEAD), data, (size_t)len);
+        parts[i] = (section){ head, data, (size_t)len };
     }
     if (is != crc) return it_fail(err, INTACT_E_FORMAT, path, "the checksum is wrong: the file was damaged");
+    *parts_len = count;
+    return INTACT_OK;
+}
+
+/* Finds what this run wants in the file. */
+static intact_status find(const it_map *m, const place *now, const section *want, size_t want_len, const void **found, const char *path, intact_error *err)
+{
+    section parts[SECTIONS_MAX];
+    uint32_t count;
+    place then;
+    IT_TRY(walk(m, parts, &count, path, err));
+    if (count && strcmp(parts[0].name, "place") == 0 && parts[0].len == sizeof then) { /* before its parts: of two differences this says more */
+        memcpy(&then, parts[0].data, sizeof then);
+        IT_TRY(check_same(now, &then, path, err));
+    }
+    if (count != want_len) return it_fail(err, INTACT_E_FORMAT, path, "%u parts; this run has %zu: optimizer or method are others", count, want_len);
+    for (size_t i = 0; i < want_len; i++) {
+        if (parts[i].len != want[i].len || strcmp(parts[i].name, want[i].name) != 0)
+            return it_fail(err, INTACT_E_FORMAT, path, "part %zu is not %s of %zu bytes: network, optimizer or method are others", i, want[i].name, want[i].len);
+        found[i] = parts[i].data;
+    }
     return INTACT_OK;
 }
 
@@ -137,9 +158,8 @@ static intact_status read_from(it_train *t, it_checkpoint *c, const it_map *m, c
     const void *found[SECTIONS_MAX];
     place now = place_of(t, c, s.optimizer), then;
     const size_t len = sections_of(t, c, &now, want);
-    IT_TRY(find(m, want, len, found, path, err));
+    IT_TRY(find(m, &now, want, len, found, path, err));
     memcpy(&then, found[0], sizeof then);
-    IT_TRY(check_same(&now, &then, path, err));
     for (size_t i = 1; i < len; i++)
         if (want[i].len) memcpy(want[i].data, found[i], want[i].len);
     *s.optimizer = (it_optimizer_state){ then.optimizer_steps, then.power1, then.power2 };

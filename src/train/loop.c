@@ -32,22 +32,29 @@ static it_checkpoint place_of(const loop *l)
                             .right = l->at.right, .count = l->at.count, .extra = l->s->extra, .extra_len = l->s->extra_len };
 }
 
-static intact_status save(const loop *l, intact_error *err)
+static intact_status save(loop *l, intact_error *err)
 {
     const it_checkpoint c = place_of(l);
-    return l->s->checkpoint ? it_checkpoint_write(l->s->train, &c, l->s->checkpoint, err) : INTACT_OK;
+    if (!l->s->checkpoint) return INTACT_OK;
+    IT_TRY(it_train_share_statistics(l->s->train, err));
+    if (!l->s->comm || l->s->comm->rank == 0) IT_TRY(it_checkpoint_write(l->s->train, &c, l->s->checkpoint, err));
+    l->at.saved = l->at.step;
+    return INTACT_OK;
 }
 
 static intact_status resume(loop *l, intact_error *err)
 {
     it_checkpoint c = place_of(l);
-    if (!l->s->checkpoint) return it_fail(err, INTACT_E_ARG, "training", "a run can resume only from a checkpoint; none is named");
-    IT_TRY(it_checkpoint_read(l->s->train, &c, l->s->checkpoint, err));
-    l->at.step = c.step;
+    const char *from = l->s->from ? l->s->from : l->s->checkpoint;
+    if (!from) return it_fail(err, INTACT_E_ARG, "training", "a run can resume only from a checkpoint; none is named");
+    IT_TRY(it_checkpoint_read(l->s->train, &c, from, err));
+    l->at.step = l->at.saved = c.step;
+    l->at.epoch = c.step / l->at.epoch_steps;
+    l->at.epoch_step = c.step % l->at.epoch_steps;
     l->loss_sum = c.loss_sum;
     l->at.right = c.right;
     l->at.count = c.count;
-    return INTACT_OK;
+    return l->s->on_resume ? l->s->on_resume(l->s->user, &l->at, err) : INTACT_OK;
 }
 
 static intact_status teach(loop *l, const it_pipe_batch *b, intact_error *err)
@@ -80,7 +87,7 @@ static intact_status step(loop *l, intact_error *err)
     l->at.right += r.right;
     l->at.count += r.count;
     l->at.loss = l->loss_sum / (double)l->at.count;
-    l->at.norm = r.norm;
+    if (!r.skipped) l->at.norm = r.norm;
     l->at.skipped += b.skipped;
     l->at.images += b.len;
     l->at.waited = 1e-9 * (double)it_pipe_waited_ns(l->pipe);
@@ -88,20 +95,37 @@ static intact_status step(loop *l, intact_error *err)
     return INTACT_OK;
 }
 
+static intact_status end_epoch(loop *l, intact_error *err)
+{
+    IT_TRY(it_train_share_statistics(l->s->train, err));
+    if (l->s->on_epoch) IT_TRY(l->s->on_epoch(l->s->user, &l->at, err));
+    l->loss_sum = 0;
+    l->at.right = l->at.count = 0;
+    return save(l, err);
+}
+
+/* The checkpoint was written between an epoch's last step and its evaluation: the sums of the epoch are still there. */
+static intact_status finish_epoch(loop *l, intact_error *err)
+{
+    if (l->at.epoch_step != 0 || l->at.count == 0) return INTACT_OK;
+    l->at.epoch = l->at.step / l->at.epoch_steps - 1;
+    l->at.epoch_step = l->at.epoch_steps;
+    l->at.loss = l->loss_sum / (double)l->at.count;
+    l->at.rate = it_schedule_rate(&l->schedule, l->at.step - 1);
+    return end_epoch(l, err);
+}
+
 static intact_status run(loop *l, intact_error *err)
 {
     const it_loop_spec *s = l->s;
+    IT_TRY(finish_epoch(l, err));
     while (l->at.step < l->at.steps) {
         IT_TRY(step(l, err));
         const bool ends = l->at.epoch_step == l->at.epoch_steps;
         const bool stop = s->on_step && s->on_step(s->user, &l->at);
-        if (ends) {
-            if (s->on_epoch) IT_TRY(s->on_epoch(s->user, &l->at, err));
-            l->loss_sum = 0;
-            l->at.right = l->at.count = 0;
-        }
         if (ends || stop || (s->checkpoint_steps && l->at.step % s->checkpoint_steps == 0)) IT_TRY(save(l, err));
         if (stop) return it_fail(err, INTACT_E_CANCELLED, "training", "stopped after step %llu of %llu", (unsigned long long)l->at.step, (unsigned long long)l->at.steps);
+        if (ends) IT_TRY(end_epoch(l, err)); /* evaluation takes long, and may be stopped: the steps are safe by then */
     }
     return INTACT_OK;
 }
@@ -109,14 +133,15 @@ static intact_status run(loop *l, intact_error *err)
 intact_status it_loop_run(const it_loop_spec *s, it_loop_state *out, intact_error *err)
 {
     loop l = { .s = s, .schedule = s->schedule, .start_ns = now_ns() };
-    it_pipe_spec p = { .feed = s->feed, .batch = s->batch, .seed = s->seed, .augment = s->augment, .threads = s->feeders };
+    const it_comm *c = s->comm;
+    it_pipe_spec p = { .feed = s->feed, .batch = s->batch, .seed = s->seed, .augment = s->augment, .threads = s->feeders, .part = c ? c->rank : 0, .parts = c ? c->size : 0 };
     *out = l.at;
     if (s->batch == 0 || s->epochs == 0 || s->feed->len == 0 || !s->schedule.schedule)
         return it_fail(err, INTACT_E_ARG, "training", "%u epochs of %zu samples in batches of %zu; all must be 1 or more, and a schedule is needed", s->epochs, s->feed->len, s->batch);
     l.at.epochs = s->epochs;
     l.at.epoch_steps = it_pipe_steps(&p);
     l.at.steps = l.schedule.total = l.at.epoch_steps * s->epochs;
-    if (s->resume) IT_TRY(resume(&l, err));
+    IT_TRY(s->resume ? resume(&l, err) : save(&l, err));
     p.first = l.at.step;
     p.end = l.at.steps;
     IT_TRY(it_pipe_open(s->feed->alloc, &p, &l.pipe, err));

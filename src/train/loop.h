@@ -19,6 +19,7 @@ typedef struct it_loop_state {
     double seconds;              /* since the loop began */
     double waited;               /* of these, for data */
     uint64_t images;             /* since the loop began */
+    uint64_t saved;              /* the step that the checkpoint stands at */
 } it_loop_state;
 
 typedef struct it_loop_spec {
@@ -28,14 +29,17 @@ typedef struct it_loop_spec {
     uint64_t seed;
     uint32_t epochs, feeders;    /* feeders: threads that make batches; 0: 1 */
     it_augment augment;
+    const it_comm *comm;         /* the trainer's */
     it_schedule_spec schedule;   /* total is set by the loop: epochs times batches of an epoch */
-    const char *checkpoint;      /* NULL: none */
+    const char *checkpoint;      /* NULL: none. Written before the first step too: a run that cannot write it ends before the work */
     uint64_t checkpoint_steps;   /* besides the end of each epoch; 0: only there */
     bool resume;                 /* begin where the checkpoint stands; it must be there */
+    const char *from;            /* the checkpoint to resume from; NULL: the one that is written */
     void *extra; size_t extra_len; /* a method's own state, in the checkpoint too */
     void *user;
     /* Answers of a teacher for a batch, as many as the network's; NULL: none. */
     intact_status (*teach)(void *user, const float *x, size_t len, float *answers, intact_error *err);
+    intact_status (*on_resume)(void *user, const it_loop_state *s, intact_error *err); /* the checkpoint was read, extra filled; epochs and steps of s are of the run so far */
     int (*on_step)(void *user, const it_loop_state *s);                          /* non-zero: stop (E_CANCELLED), after a checkpoint */
     intact_status (*on_epoch)(void *user, const it_loop_state *s, intact_error *err); /* evaluation; before the epoch's checkpoint */
 } it_loop_spec;

@@ -28,6 +28,7 @@ typedef struct it_update {
 
 typedef struct it_optimizer {
     const char *name, *what;
+    double rate;                    /* what one begins with when nobody says otherwise */
     int moments;                    /* arrays as long as the parameters: 0..2 */
     void (*apply)(const it_update *u);
 } it_optimizer;

@@ -13,4 +13,4 @@ static void adam_apply(const it_update *u)
     it_adam_apply(&a, u->w, u->g, u->m[0], u->m[1], u->n);
 }
 
-const it_optimizer it_optimizer_adam = { .name = "adam", .what = "Adam; weight decay as part of the gradient", .moments = 2, .apply = adam_apply };
+const it_optimizer it_optimizer_adam = { .name = "adam", .what = "Adam; weight decay as part of the gradient", .rate = 1e-3, .moments = 2, .apply = adam_apply };

@@ -13,4 +13,4 @@ static void adamw_apply(const it_update *u)
     it_adam_apply(&a, u->w, u->g, u->m[0], u->m[1], u->n);
 }
 
-const it_optimizer it_optimizer_adamw = { .name = "adamw", .what = "Adam with decoupled weight decay", .moments = 2, .apply = adamw_apply };
+const it_optimizer it_optimizer_adamw = { .name = "adamw", .what = "Adam with decoupled weight decay", .rate = 1e-3, .moments = 2, .apply = adamw_apply };

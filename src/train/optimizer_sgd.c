@@ -21,4 +21,4 @@ static void sgd_apply(const it_update *u)
         }
 }
 
-const it_optimizer it_optimizer_sgd = { .name = "sgd", .what = "stochastic gradient descent with momentum", .moments = 1, .apply = sgd_apply };
+const it_optimizer it_optimizer_sgd = { .name = "sgd", .what = "stochastic gradient descent with momentum", .rate = 0.1, .moments = 1, .apply = sgd_apply };

@@ -72,17 +72,32 @@ static intact_status flat(it_train *t, float **out, size_t len, intact_error *er
     return *out ? INTACT_OK : it_fail_nomem(err, t->g->name, len * sizeof **out);
 }
 
+/* The segment on the way back after which nothing more comes to a parameter's gradient. */
+static int complete_at(const it_train *t, const it_train_param *p)
+{
+    int seg = p->v ? t->segs - 1 : IT_TAPE_LATE;
+    for (size_t i = 1; p->v && i <= t->nodes_len; i++)
+        for (int k = 0; k < t->nodes[i].n->in_len; k++) {
+            if (t->nodes[i].n->in[k] != p->v) continue;
+            if (t->nodes[i].gather >= 0) return IT_TAPE_LATE;
+            seg = t->nodes[i].seg < seg ? t->nodes[i].seg : seg;
+        }
+    return seg;
+}
+
 static intact_status cut_chunks(it_train *t, intact_error *err)
 {
     size_t len = 0;
     for (size_t i = 0; i < t->params_len; i++) len += (t->params[i].len + IT_TAPE_CHUNK - 1) / IT_TAPE_CHUNK;
     t->chunks = it_arena_new(&t->arena, (len + 1) * sizeof *t->chunks);
     if (!t->chunks) return it_fail_nomem(err, t->g->name, len * sizeof *t->chunks);
-    for (size_t i = 0; i < t->params_len; i++)
+    for (size_t i = 0; i < t->params_len; i++) {
+        const int seg = complete_at(t, &t->params[i]);
         for (size_t at = 0; at < t->params[i].len; at += IT_TAPE_CHUNK) {
             const size_t rest = t->params[i].len - at;
-            t->chunks[t->chunks_len++] = (it_tape_chunk){ (uint32_t)i, t->params[i].at + at, rest < IT_TAPE_CHUNK ? rest : IT_TAPE_CHUNK, 0 };
+            t->chunks[t->chunks_len++] = (it_tape_chunk){ (uint32_t)i, seg, t->params[i].at + at, rest < IT_TAPE_CHUNK ? rest : IT_TAPE_CHUNK, 0 };
         }
+    }
     return INTACT_OK;
 }
 
@@ -97,6 +112,7 @@ intact_status it_tape_params_alloc(it_train *t, intact_error *err)
     if (t->opt.average > 0) IT_TRY(flat(t, &t->average, t->flat_len, err));
     if (apart) IT_TRY(flat(t, &t->used, t->flat_len, err));
     IT_TRY(flat(t, &t->running, t->running_len + 1, err));
+    if (t->opt.scaling.kind != IT_SCALE_NONE) IT_TRY(flat(t, &t->running_before, t->running_len + 1, err));
     for (size_t i = 0; i < t->params_len; i++) {
         it_train_param *p = &t->params[i];
         const float *from = p->v ? p->v->t.data : h->own[i - t->own_at].init;
@@ -123,6 +139,7 @@ void it_tape_params_free(it_train *t)
     float *const all[] = { t->w, t->grad, t->moment[0], t->moment[1], t->average, t->used };
     for (size_t i = 0; i < IT_LEN(all); i++) it_alloc_free(t->alloc, all[i], t->flat_len * sizeof(float));
     it_alloc_free(t->alloc, t->running, (t->running_len + 1) * sizeof(float));
+    it_alloc_free(t->alloc, t->running_before, (t->running_len + 1) * sizeof(float));
     IT_VEC_FREE(t->alloc, t->stats);
 }
 
@@ -139,6 +156,8 @@ const it_train_param *it_train_param_of(const it_train *t, const it_value *v)
     const uint32_t i = t->values[v->id].param;
     return i == IT_TAPE_NO ? NULL : &t->params[i];
 }
+
+const float *it_train_stat_of(const it_train *t, const it_value *v) { return t->values[v->id].fixed.data; }
 
 const it_train_param *it_train_own_param(const it_train *t, size_t i) { return &t->params[t->own_at + i]; }
 float *it_train_worker_grad(it_train *t, uint32_t worker, const it_train_param *p) { return t->worker[worker].grad + p->at; }
@@ -161,11 +180,21 @@ void it_train_swap_average(it_train *t)
     it_train_touch(t);
 }
 
+bool it_train_learned_at(const it_train *t, size_t i, it_train_learned *out)
+{
+    if (i >= t->own_at + t->stats.len) return false;
+    const it_value *v = i < t->own_at ? t->params[i].v : t->stats.items[i - t->own_at];
+    const float *data = i < t->own_at ? t->params[i].w : t->values[v->id].fixed.data;
+    *out = (it_train_learned){ v, data, (size_t)it_tensor_len(&v->t), i >= t->own_at };
+    return true;
+}
+
 static intact_status store(it_train *t, const it_value *v, const float *from, size_t len, intact_error *err)
 {
     it_value *to = t->g->values.items[v->id];
-    float *data = it_arena_copy(&t->g->arena, from, len * sizeof *data);
+    float *data = t->stored ? to->t.data : it_arena_raw(&t->g->arena, len * sizeof *data); /* the same memory every time */
     if (!data) return it_fail_nomem(err, v->name, len * sizeof *data);
+    memcpy(data, from, len * sizeof *data);
     to->t.data = data;
     return INTACT_OK;
 }
@@ -176,12 +205,15 @@ intact_status it_train_store(it_train *t, intact_error *err)
         if (t->params[i].v) IT_TRY(store(t, t->params[i].v, t->params[i].w, t->params[i].len, err));
     for (size_t i = 0; i < t->stats.len; i++)
         IT_TRY(store(t, t->stats.items[i], t->values[t->stats.items[i]->id].fixed.data, (size_t)it_tensor_len(&t->stats.items[i]->t), err));
+    t->stored = true;
     return INTACT_OK;
 }
 
 it_train_state it_train_state_of(it_train *t)
 {
+    const bool scaled = t->opt.scaling.kind != IT_SCALE_NONE;
     return (it_train_state){ .array = { { "weights", t->w, t->flat_len }, { "running", t->running, t->running_len }, { "moment 1", t->moment[0], t->flat_len },
-                                        { "moment 2", t->moment[1], t->flat_len }, { "average", t->average, t->flat_len } },
-                             .arrays = 5, .optimizer = &t->optimizer };
+                                        { "moment 2", t->moment[1], t->flat_len }, { "average", t->average, t->flat_len },
+                                        { "loss scale", &t->scaling.scale, sizeof t->scaling / sizeof(float) } },
+                             .arrays = scaled ? 6 : 5, .optimizer = &t->optimizer };
 }

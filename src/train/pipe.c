@@ -46,7 +46,11 @@ struct it_pipe {
 
 typedef struct start { it_pipe *p; uint32_t index; } start;
 
-uint64_t it_pipe_steps(const it_pipe_spec *s) { return (s->feed->len + s->batch - 1) / s->batch; }
+uint64_t it_pipe_steps(const it_pipe_spec *s)
+{
+    const uint64_t whole = s->feed->len / s->batch, rest = s->feed->len % s->batch;
+    return whole + (rest && rest >= s->parts);
+}
 int64_t it_pipe_waited_ns(const it_pipe *p) { return p->waited_ns; }
 
 static int64_t now_ns(void)
@@ -82,10 +86,15 @@ static const uint32_t *order_of(it_pipe *p, uint64_t epoch)
     return o->of;
 }
 
-static size_t batch_len(const it_pipe *p, uint64_t batch)
+/* The samples of a batch that are this process's: places of the epoch's order from at on. */
+static size_t batch_len(const it_pipe *p, uint64_t batch, size_t *at)
 {
-    const size_t at = (size_t)(batch % p->steps) * p->spec.batch, rest = p->spec.feed->len - at;
-    return rest < p->spec.batch ? rest : p->spec.batch;
+    *at = (size_t)(batch % p->steps) * p->spec.batch;
+    const size_t rest = p->spec.feed->len - *at, all = rest < p->spec.batch ? rest : p->spec.batch;
+    if (!p->spec.parts) return all;
+    const size_t from = all * p->spec.part / p->spec.parts, to = all * (p->spec.part + 1) / p->spec.parts;
+    *at += from;
+    return to - from;
 }
 
 /* ---- the threads ---- */
@@ -97,7 +106,9 @@ static bool take(it_pipe *p, task *k)
 {
     while (!p->quit && p->batch < p->spec.end && p->batch >= p->given + RING) pthread_cond_wait(&p->room, &p->lock);
     if (p->quit || p->batch >= p->spec.end) return false;
-    const size_t all = batch_len(p, p->batch), at = (size_t)(p->batch % p->steps) * p->spec.batch + p->chunk * CHUNK;
+    size_t at;
+    const size_t all = batch_len(p, p->batch, &at);
+    at += p->chunk * CHUNK;
     *k = (task){ .batch = p->batch, .epoch = p->batch / p->steps, .chunk = p->chunk, .s = &p->slots[p->batch % RING] };
     if (p->chunk == 0) {
         slot *s = k->s;
@@ -271,8 +282,8 @@ intact_status it_pipe_open(const intact_alloc *a, const it_pipe_spec *s, it_pipe
     *out = NULL;
     if (s->feed->len == 0 || s->feed->len > UINT32_MAX || s->batch == 0)
         return it_fail(err, INTACT_E_DATA, "training data", "%zu samples in batches of %zu; 1 to 4294967295 samples are possible", s->feed->len, s->batch);
-    if (s->feed->arrays && (s->augment.crop || s->augment.flip || s->augment.cutout))
-        return it_fail(err, INTACT_E_ARG, "training data", "the samples are arrays of numbers; crop, flip and cutout are for images");
+    if (s->feed->arrays && it_augment_any(&s->augment))
+        return it_fail(err, INTACT_E_ARG, "training data", "the samples are arrays of numbers; augmentations are for images");
     it_pipe *p = it_alloc_zero(a, sizeof *p);
     if (!p) return it_fail_nomem(err, "training data", sizeof *p);
     p->alloc = a;

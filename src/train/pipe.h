@@ -17,6 +17,7 @@ typedef struct it_pipe_spec {
     uint32_t threads;        /* 0: 1 */
     uint64_t first;          /* the batch to begin with, counted from the first epoch's first */
     uint64_t end;            /* one past the last */
+    uint32_t part, parts;    /* of each batch the part-th of parts stretches alone is made; parts 0: all of it. A last batch of fewer samples than parts is left out */
 } it_pipe_spec;
 
 typedef struct it_pipe_batch {

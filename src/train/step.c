@@ -49,14 +49,16 @@ static intact_status run_pass(it_train *t, int pass, intact_error *err)
     return INTACT_OK;
 }
 
-/* The sums of segment seg's operators over all blocks, which were those of a pass of segment of. */
-static void add_sums(it_train *t, int dir, int seg, int of)
+/* The sums of segment seg's operators over all blocks, which were those of a pass of segment of; over all processes where they share statistics. */
+static intact_status add_sums(it_train *t, int dir, int seg, int of, intact_error *err)
 {
     double *total = t->total[dir];
     const size_t blocks = blocks_of(t, of);
     for (size_t i = t->seg_sums[seg]; i < t->seg_sums[seg + 1]; i++) total[i] = 0;
     for (size_t b = 0; b < blocks; b++)
         for (size_t i = t->seg_sums[seg]; i < t->seg_sums[seg + 1]; i++) total[i] += t->sums[dir][b * t->sums_all + i];
+    if (!t->opt.comm || !t->opt.sync_statistics) return INTACT_OK;
+    return t->opt.comm->sum_f64(t->opt.comm->user, total + t->seg_sums[seg], t->seg_sums[seg + 1] - t->seg_sums[seg], err);
 }
 
 /* ---- before and after ---- */
@@ -79,6 +81,7 @@ static intact_status begin(it_train *t, const it_train_batch *b, intact_error *e
     const it_train_hooks *h = t->opt.hooks;
     int size;
     t->batch = b;
+    t->samples = (double)b->len;
     for (int s = 0; s < t->segs; s++) {
         const int64_t rest = (int64_t)b->len % t->block[s];
         if ((int64_t)b->len >= t->block[s]) IT_TRY(it_tape_size_of(t, t->block[s], &size, err));
@@ -104,19 +107,6 @@ static void add_up(const it_train *t, it_train_result *r, size_t count)
     r->loss = count ? loss / (double)count : 0;
 }
 
-/* Forward passes and, where wanted, backward ones. */
-static intact_status passes(it_train *t, intact_error *err)
-{
-    const int last = t->forward_only ? t->segs - 1 : 2 * (t->segs - 1);
-    for (int pass = 0; pass <= last; pass++) {
-        const int seg = it_tape_pass_seg(t, pass);
-        IT_TRY(run_pass(t, pass, err));
-        if (pass < t->segs - 1 && t->training) add_sums(t, 0, seg, seg);
-        if (pass >= t->segs - 1 && pass < last) add_sums(t, 1, seg - 1, seg);
-    }
-    return INTACT_OK;
-}
-
 static void node_inputs(it_train *t, const it_tape_node *p, const it_tensor **in, it_tensor *mem)
 {
     for (int k = 0; k < p->n->in_len; k++) {
@@ -128,6 +118,34 @@ static void node_inputs(it_train *t, const it_tape_node *p, const it_tensor **in
 }
 
 static double count_of(const it_train *t, const it_tensor *x, double samples) { return samples * (double)(it_tensor_len(x) / (t->sizes[0].n * (x->rank > 1 ? x->dim[1] : 1))); }
+
+/* Frozen statistics: the sums that the running ones stand for, in place of the batch's. */
+static void assume_sums(it_train *t, int seg)
+{
+    it_tape_worker *w = &t->worker[0];
+    for (size_t i = 1; i <= t->nodes_len; i++) {
+        const it_tape_node *p = &t->nodes[i];
+        if (p->gather != seg) continue;
+        node_inputs(t, p, w->in, w->in_mem);
+        p->n->op->across->assume(p->n, w->in, count_of(t, w->in[0], t->samples), t->total[0] + p->sums_at);
+    }
+}
+
+/* Forward passes and, where wanted, backward ones. */
+static intact_status passes(it_train *t, intact_error *err)
+{
+    const int last = t->forward_only ? t->segs - 1 : 2 * (t->segs - 1);
+    for (int pass = 0; pass <= last; pass++) {
+        const int seg = it_tape_pass_seg(t, pass);
+        IT_TRY(run_pass(t, pass, err));
+        if (pass < t->segs - 1 && t->training) IT_TRY(add_sums(t, 0, seg, seg, err));
+        if (pass < t->segs - 1 && t->frozen && t->training && !t->forward_only) assume_sums(t, seg);
+        if (pass < t->segs - 1 || t->forward_only) continue;
+        if (pass < last) IT_TRY(add_sums(t, 1, seg - 1, seg, err));
+        IT_TRY(it_train_grads_reduce(t, seg, err));
+    }
+    return INTACT_OK;
+}
 
 /* Parameters and running statistics of the operators across the batch. */
 static void finish(it_train *t, const double *sums, double samples, bool gradients)
@@ -162,13 +180,38 @@ static void forget_grads(it_train *t)
     }
 }
 
+/* The gradient's own size again. Where it is not finite nothing moves but the scale; *on false then. */
+static intact_status unscale(it_train *t, it_train_result *r, bool *on, intact_error *err)
+{
+    *on = true;
+    if (t->opt.scaling.kind == IT_SCALE_NONE) return INTACT_OK;
+    it_train_unscale(t);
+    r->norm = it_train_norm(t);
+    *on = isfinite(r->norm);
+    r->skipped = !*on;
+    it_scaling_step(&t->opt.scaling, &t->scaling, *on);
+    if (*on) return INTACT_OK;
+    memcpy(t->running, t->running_before, t->running_len * sizeof *t->running);
+    if (t->scaling.skips < IT_SCALE_SKIPS) return INTACT_OK;
+    return it_fail(err, INTACT_E_DATA, "training", "the gradient was not finite for %d steps in a row, at a loss scale of %g at last; a smaller learning rate or bf16 would help",
+                   IT_SCALE_SKIPS, r->scale);
+}
+
 static intact_status update(it_train *t, double rate, it_train_result *r, intact_error *err)
 {
     const it_train_hooks *h = t->opt.hooks;
     const int64_t start = it_tape_clock(t);
+    bool on;
     t->rate = rate;
-    finish(t, t->total[0], (double)t->batch->len, true);
-    it_train_grads_reduce(t);
+    const it_comm *c = t->opt.comm;
+    if (t->running_before) memcpy(t->running_before, t->running, t->running_len * sizeof *t->running);
+    if (t->frozen) memcpy(t->stats_at_zero, t->running, t->running_len * sizeof *t->running);
+    finish(t, t->total[0], t->samples, !c || !t->opt.sync_statistics || c->rank == 0); /* shared sums give everyone's gradient at once */
+    if (t->frozen) memcpy(t->running, t->stats_at_zero, t->running_len * sizeof *t->running);
+    IT_TRY(it_train_grads_reduce(t, IT_TAPE_LATE, err));
+    if (c) IT_TRY(c->wait(c->user, err));
+    IT_TRY(unscale(t, r, &on, err));
+    if (!on) return INTACT_OK;
     if (h && h->gradients) IT_TRY(h->gradients(h->user, t, err));
     r->norm = it_train_norm(t);
     if (!isfinite(r->norm)) return it_fail(err, INTACT_E_DATA, "training", "the gradient is not finite (loss %g); a smaller learning rate would help", r->loss);
@@ -178,21 +221,47 @@ static intact_status update(it_train *t, double rate, it_train_result *r, intact
     return INTACT_OK;
 }
 
+/* Everyone's samples: those that count, and all of them. */
+static intact_status share_counts(it_train *t, size_t *count, intact_error *err)
+{
+    const it_comm *c = t->opt.comm;
+    double n[2] = { (double)*count, (double)t->batch->len };
+    if (!c) return INTACT_OK;
+    IT_TRY(c->sum_f64(c->user, n, 2, err));
+    *count = (size_t)n[0];
+    if (t->opt.sync_statistics) t->samples = n[1];
+    return INTACT_OK;
+}
+
+static intact_status share_result(it_train *t, it_train_result *r, intact_error *err)
+{
+    const it_comm *c = t->opt.comm;
+    double n[2] = { r->loss, (double)r->right };
+    if (!c) return INTACT_OK;
+    IT_TRY(c->sum_f64(c->user, n, 2, err));
+    r->loss = n[0];
+    r->right = (size_t)n[1];
+    return INTACT_OK;
+}
+
 /* ---- what callers ask for ---- */
 
 intact_status it_train_step(it_train *t, const it_train_batch *b, double rate, it_train_result *r, intact_error *err)
 {
     size_t count;
     IT_TRY(check_labels(t, b, true, &count, err));
-    if (!count) return it_fail(err, INTACT_E_DATA, "training", "no sample of the batch has a label");
     IT_TRY(begin(t, b, err));
+    IT_TRY(share_counts(t, &count, err));
+    if (!count) return it_fail(err, INTACT_E_DATA, "training", "no sample of the batch has a label");
     t->training = true;
     t->forward_only = false;
-    t->weight = 1 / (double)count;
+    t->weight = (double)t->scaling.scale / (double)count;
     forget_grads(t);
     IT_TRY(passes(t, err));
     add_up(t, r, count);
+    IT_TRY(share_result(t, r, err));
     if (!isfinite(r->loss)) return it_fail(err, INTACT_E_DATA, "training", "the loss is not finite; a smaller learning rate would help");
+    r->scale = (double)t->scaling.scale;
     return update(t, rate, r, err);
 }
 
@@ -208,6 +277,8 @@ intact_status it_train_eval(it_train *t, const it_train_batch *b, it_train_resul
     return INTACT_OK;
 }
 
+void it_train_freeze(it_train *t, bool frozen) { t->frozen = frozen; }
+
 void it_train_restat_begin(it_train *t)
 {
     memset(t->restat, 0, t->sums_all * sizeof *t->restat);
@@ -219,10 +290,11 @@ intact_status it_train_restat_add(it_train *t, const it_train_batch *b, intact_e
     size_t count;
     IT_TRY(check_labels(t, b, false, &count, err));
     IT_TRY(begin(t, b, err));
+    IT_TRY(share_counts(t, &count, err));
     t->training = t->forward_only = true;
     IT_TRY(passes(t, err));
     for (size_t i = 0; i < t->sums_all; i++) t->restat[i] += t->total[0][i];
-    t->restat_count += (double)b->len;
+    t->restat_count += t->samples;
     return INTACT_OK;
 }
 
@@ -241,4 +313,15 @@ void it_train_restat_end(it_train *t)
         r[i] = (float)((double)a[i] / left);
     }
     it_train_touch(t);
+}
+
+intact_status it_train_share_statistics(it_train *t, intact_error *err)
+{
+    const it_comm *c = t->opt.comm;
+    if (!c || t->opt.sync_statistics || !t->running_len) return INTACT_OK;
+    IT_TRY(c->start_f32(c->user, t->running, t->running_len, err));
+    IT_TRY(c->wait(c->user, err));
+    for (size_t i = 0; i < t->running_len; i++) t->running[i] /= (float)c->size;
+    it_train_touch(t);
+    return INTACT_OK;
 }

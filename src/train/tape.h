@@ -20,6 +20,7 @@
 #define IT_TAPE_SIZES 10  /* different numbers of samples in a block that are prepared at once */
 #define IT_TAPE_CHUNK 16384 /* parameters that one update call takes */
 #define IT_TAPE_NO UINT32_MAX
+#define IT_TAPE_LATE (-1)
 
 typedef enum it_tape_place { IT_AT_NONE, IT_AT_CONST, IT_AT_INPUT, IT_AT_WHOLE, IT_AT_LOCAL } it_tape_place;
 
@@ -30,6 +31,9 @@ typedef struct it_tape_buf {
     size_t fixed;         /* bytes beside: of what has no samples */
     uint32_t first, last; /* times of use; last < first: none */
     uint32_t root;        /* the buffer whose memory this is; itself */
+    uint32_t packed;      /* options.compact: where it is kept for other passes than the one of time born; IT_TAPE_NO: not needed, or not allowed */
+    uint32_t born;
+    bool packs;
 } it_tape_buf;
 
 /* A value, or what a hook made of it. */
@@ -67,6 +71,7 @@ typedef enum it_tape_dx {
 typedef struct it_tape_in {
     it_layout layout;             /* as the operator takes it */
     uint32_t copy[IT_PHASES];     /* the buffer of the converted content; IT_TAPE_NO: as it lies */
+    uint32_t unpack[IT_PHASES];   /* the buffer of unpacked content; IT_TAPE_NO: it was not packed */
     it_tape_dx dx;
     uint32_t temp, temp2;
 } it_tape_in;
@@ -80,6 +85,7 @@ typedef struct it_tape_node {
     bool clamp;
     it_tape_in *in;
     it_layout *out_layout;
+    uint32_t unpack_out;          /* the buffer of output 0's unpacked content in the backward pass */
     size_t sums_at, sums_len;     /* of an across: among the batch's doubles */
 } it_tape_node;
 
@@ -105,7 +111,7 @@ typedef struct it_tape_worker {
     intact_error err;
 } it_tape_worker;
 
-typedef struct it_tape_chunk { uint32_t param; size_t at, len; double squares; } it_tape_chunk;
+typedef struct it_tape_chunk { uint32_t param; int seg; size_t at, len; double squares; } it_tape_chunk; /* seg: IT_TAPE_LATE, or where its gradient is complete */
 
 struct it_train {
     it_graph *g;
@@ -145,14 +151,19 @@ struct it_train {
     struct { const it_value **items; size_t len, cap; } stats; /* the values that they are */
     it_tape_chunk *chunks; size_t chunks_len;
     it_optimizer_state optimizer;
+    it_scaling scaling;
+    float *running_before;        /* running statistics before the step, while gradients may not be finite */
+    bool stored;                  /* the graph's constants are memory of this trainer's results */
     bool averaged;                /* w and average have changed places */
     uint64_t weights_at;
     bool stale;                   /* used arrays are to be filled */
     /* the step at work */
     const it_train_batch *batch;
-    bool training, forward_only;
-    int pass;
+    bool training, forward_only, frozen; /* frozen: batch normalization by running statistics, which stay */
+    double *zeros;                /* [sums_all] */
+    int pass, reducing;
     double weight;
+    double samples;               /* whose sums batch normalization has: this process's, or everyone's */
     double rate, shrink;
     /* profile */
     it_train_time *times;
@@ -195,6 +206,10 @@ INTACT_MUST_USE intact_status it_tape_forward(it_tape_worker *w, const it_tape_b
 INTACT_MUST_USE intact_status it_tape_backward(it_tape_worker *w, const it_tape_block *b, intact_error *err);
 /* v's tensor for the block, of which cell; data NULL where it has no memory. */
 it_tensor it_tape_tensor(const it_tape_worker *w, const it_tape_block *b, const it_tape_cell *c);
+/* Bit k: input k lies in a buffer whose numbers are rounded to bfloat16, as it is packed. */
+uint32_t it_tape_rounded(const it_train *t, const it_tape_node *p);
+/* The content of x, a tensor of buffer buf, unpacked to where to lies. */
+void it_tape_unpack(const it_tape_worker *w, const it_tape_block *b, uint32_t buf, uint32_t to, it_tensor *x);
 void *it_tape_data(const it_tape_worker *w, const it_tape_block *b, uint32_t buf);
 /* Input k as the node takes it, its content converted where it must be; content false: shape only. */
 it_tensor it_tape_input(it_tape_worker *w, const it_tape_block *b, const it_tape_node *p, int k, int phase, bool content);
@@ -202,13 +217,16 @@ static inline double *it_tape_sums(const it_train *t, int dir, const it_tape_blo
 /* Values a channel of the whole batch, x being a block's tensor. */
 static inline double it_tape_count(const it_train *t, const it_tape_block *b, const it_tensor *x)
 {
-    return (double)t->batch->len * (double)(it_tensor_len(x) / (b->n * (x->rank > 1 ? x->dim[1] : 1)));
+    return t->samples * (double)(it_tensor_len(x) / (b->n * (x->rank > 1 ? x->dim[1] : 1)));
 }
 int64_t it_tape_clock(const it_train *t); /* nanoseconds; 0 without profile */
 
 /* update.c */
-void it_train_grads_reduce(it_train *t);
+/* The workers' gradients of what is complete with segment seg (IT_TAPE_LATE: with the batch's end) become one; other processes' are added from then
+** on. Without other processes everything is taken at the end. */
+INTACT_MUST_USE intact_status it_train_grads_reduce(it_train *t, int seg, intact_error *err);
 void it_train_update(it_train *t, double norm);
 double it_train_norm(it_train *t);
+void it_train_unscale(it_train *t); /* the gradient, by the loss's scale */
 
 #endif

@@ -88,6 +88,7 @@ static void set_outputs(it_tape_worker *w, const it_tape_block *b, const it_tape
         if (!v) continue;
         w->out_mem[k] = it_tape_tensor(w, b, &w->t->values[v->id].cell[0]);
         if (!(reads >> (k < 31 ? k : 31) & 1)) w->out_mem[k].data = NULL;
+        else if (k == 0 && p->unpack_out != IT_TAPE_NO) it_tape_unpack(w, b, w->t->values[v->id].cell[0].buf, p->unpack_out, &w->out_mem[k]);
         if (!gets(w->t, v)) continue;
         w->dy_mem[k] = grad_tensor(w, b, v);
         w->dy[k] = &w->dy_mem[k];
@@ -147,7 +148,8 @@ static intact_status back_node(it_tape_worker *w, const it_tape_block *b, const 
     if (p->clamp && w->dy[0]) mask(w->dy_mem[0].data, w->out_mem[0].data, it_tensor_len(&w->out_mem[0]), n->clamp_lo, n->clamp_hi);
     for (int k = 0; k < n->in_len; k++) asked = set_dx(w, b, p, k) || asked;
     if (!asked) return INTACT_OK;
-    it_back_ctx c = { .alloc = t->alloc, .state = &w->state[((size_t)b->size * 2 + 1) * (t->nodes_len + 1) + (size_t)p->index], .scratch = &w->scratch, .weights_at = t->weights_at };
+    it_back_ctx c = { .alloc = t->alloc, .state = &w->state[((size_t)b->size * 2 + 1) * (t->nodes_len + 1) + (size_t)p->index], .scratch = &w->scratch, .weights_at = t->weights_at,
+                      .products = t->opt.products, .rounded = it_tape_rounded(t, p) };
     intact_status st = back->run(&c, n, w->in, w->out_const, w->dy, w->dx, err);
     it_arena_release(&w->scratch);
     IT_TRY(st);
@@ -175,7 +177,9 @@ static void across_back(it_tape_worker *w, const it_tape_block *b, const it_tape
     set_inputs(w, b, p, IT_PHASE_ACROSS, 1);
     set_outputs(w, b, p, 0);
     if (!set_dx(w, b, p, 0)) return;
-    p->n->op->across->backward(p->n, w->in, w->out_const, w->dy[0], t->total[0] + p->sums_at, t->total[1] + p->sums_at, it_tape_count(t, b, w->in[0]), w->dx[0]);
+    /* frozen statistics do not depend on the batch: nothing comes back through them */
+    const double *back = (t->frozen ? t->zeros : t->total[1]) + p->sums_at;
+    p->n->op->across->backward(p->n, w->in, w->out_const, w->dy[0], t->total[0] + p->sums_at, back, it_tape_count(t, b, w->in[0]), w->dx[0]);
     take_dx(w, b, p, 0);
 }
 

@@ -5,6 +5,7 @@
 
 #include "exec/buffers.h"
 #include "op/levels.h"
+#include "op/operand.h"
 #include "train/tape.h"
 
 int64_t it_tape_clock(const it_train *t)
@@ -28,6 +29,13 @@ void *it_tape_data(const it_tape_worker *w, const it_tape_block *b, uint32_t buf
     }
 }
 
+void it_tape_unpack(const it_tape_worker *w, const it_tape_block *b, uint32_t buf, uint32_t to, it_tensor *x)
+{
+    const it_tape_buf *from = &w->t->bufs.items[it_tape_root(w->t, buf)];
+    x->data = it_tape_data(w, b, to);
+    it_operand_unpack(it_tape_data(w, b, from->packed), x->data, it_tensor_len(x));
+}
+
 it_tensor it_tape_tensor(const it_tape_worker *w, const it_tape_block *b, const it_tape_cell *c)
 {
     it_tensor x = w->t->sizes[b->size].shape[c->v->id];
@@ -46,6 +54,7 @@ it_tensor it_tape_input(it_tape_worker *w, const it_tape_block *b, const it_tape
         return x;
     }
     it_tensor x = it_tape_tensor(w, b, it_tape_used(t, v));
+    if (content && p->in[k].unpack[phase] != IT_TAPE_NO) it_tape_unpack(w, b, it_tape_used(t, v)->buf, p->in[k].unpack[phase], &x);
     if (content && p->in[k].copy[phase] != IT_TAPE_NO) {
         it_tensor y = x;
         y.layout = p->in[k].layout;
@@ -77,6 +86,18 @@ static intact_status hook(it_tape_worker *w, const it_tape_block *b, const it_va
     return t->opt.hooks->forward(t->opt.hooks->user, v, &(it_train_block){ (uint32_t)(w - t->worker), b->first, b->n, t->training }, &from, &to, err);
 }
 
+uint32_t it_tape_rounded(const it_train *t, const it_tape_node *p)
+{
+    uint32_t bits = 0;
+    const bool same = t->opt.compact && t->opt.products != IT_PRODUCTS_F16; /* values are kept as bfloat16 */
+    for (int k = 0; same && k < p->n->in_len && k < 32; k++) {
+        const it_value *v = p->n->in[k];
+        const uint32_t buf = v && !v->is_const ? t->values[v->id].cell[t->values[v->id].hooked].buf : IT_TAPE_NO;
+        if (buf != IT_TAPE_NO && t->bufs.items[it_tape_root(t, buf)].packed != IT_TAPE_NO) bits |= 1u << k;
+    }
+    return bits;
+}
+
 static intact_status compute(it_tape_worker *w, const it_tape_block *b, const it_tape_node *p, intact_error *err)
 {
     it_train *t = w->t;
@@ -86,7 +107,9 @@ static intact_status compute(it_tape_worker *w, const it_tape_block *b, const it
         return INTACT_OK;
     }
     if (n->op->forward) {
-        it_run_ctx c = { .alloc = t->alloc, .state = &w->state[((size_t)b->size * 2) * (t->nodes_len + 1) + (size_t)p->index], .scratch = &w->scratch, .weights_at = t->weights_at };
+        it_run_ctx c = { .alloc = t->alloc, .state = &w->state[((size_t)b->size * 2) * (t->nodes_len + 1) + (size_t)p->index], .scratch = &w->scratch, .weights_at = t->weights_at,
+                         .rounded = it_tape_rounded(t, p) };
+        if (!t->forward_only) c.products = t->opt.products; /* what is measured is the network as others will run it */
         intact_status st = n->op->forward(&c, n, w->in, w->out, err);
         it_arena_release(&w->scratch);
         IT_TRY(st);
@@ -113,6 +136,10 @@ static intact_status run_node(it_tape_worker *w, const it_tape_block *b, const i
     if (!p->alias) IT_TRY(compute(w, b, p, err));
     for (int k = 0; k < n->out_len; k++)
         if (n->out[k]) IT_TRY(hook(w, b, n->out[k], err));
+    for (int k = 0; k < n->out_len && !p->alias; k++) {
+        const uint32_t buf = n->out[k] ? w->t->bufs.items[w->t->values[n->out[k]->id].cell[0].buf].packed : IT_TAPE_NO;
+        if (buf != IT_TAPE_NO) it_operand_pack(w->out[k]->data, it_tape_data(w, b, buf), it_tensor_len(w->out[k]));
+    }
     return INTACT_OK;
 }
 
@@ -124,6 +151,7 @@ static void gather(it_tape_worker *w, const it_tape_block *b, const it_tape_node
         if (p->n->in[k]) w->in_mem[k] = it_tape_input(w, b, p, k, IT_PHASE_SUMS, true);
     }
     memset(sums, 0, p->sums_len * sizeof *sums);
+    if (w->t->frozen && !w->t->forward_only) return;
     p->n->op->across->gather(p->n, w->in, sums);
 }
 

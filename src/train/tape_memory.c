@@ -17,7 +17,7 @@ uint32_t it_tape_root(const it_train *t, uint32_t buf)
 uint32_t it_tape_buf_new(it_train *t, size_t per_sample, size_t fixed)
 {
     if (!IT_VEC_ROOM(t->alloc, t->bufs)) return IT_TAPE_NO;
-    t->bufs.items[t->bufs.len] = (it_tape_buf){ .per_sample = per_sample, .fixed = fixed, .first = UINT32_MAX, .root = (uint32_t)t->bufs.len };
+    t->bufs.items[t->bufs.len] = (it_tape_buf){ .per_sample = per_sample, .fixed = fixed, .first = UINT32_MAX, .root = (uint32_t)t->bufs.len, .packed = IT_TAPE_NO };
     return (uint32_t)t->bufs.len++;
 }
 
@@ -35,6 +35,23 @@ static intact_status buf_at(it_train *t, uint32_t *buf, size_t per_sample, size_
     if (*buf == IT_TAPE_NO) return it_fail_nomem(err, t->g->name, sizeof(it_tape_buf));
     it_tape_use(t, *buf, time);
     return INTACT_OK;
+}
+
+/* The content of buf at that time: where it was computed in the same pass it lies there still, else it may be kept packed, and *unpack is what it comes
+** to lie in. */
+static intact_status read_at(it_train *t, uint32_t buf, uint32_t time, uint32_t *unpack, intact_error *err)
+{
+    const uint32_t root = it_tape_root(t, buf);
+    const it_tape_buf b = t->bufs.items[root];
+    if (!b.packs || it_tape_pass(t, time) == it_tape_pass(t, b.born)) {
+        it_tape_use(t, root, time);
+        return INTACT_OK;
+    }
+    uint32_t packed = b.packed;
+    IT_TRY(buf_at(t, &packed, b.per_sample / 2, 0, b.born, err));
+    it_tape_use(t, packed, time);
+    t->bufs.items[root].packed = packed;
+    return buf_at(t, unpack, b.per_sample, 0, time, err);
 }
 
 /* Bytes of a sample, or of a block of any size. */
@@ -100,7 +117,7 @@ static intact_status use_input(it_train *t, it_tape_node *p, int k, int phase, u
     const it_value *v = p->n->in[k];
     size_t per_sample, fixed;
     if (!v || v->is_const) return INTACT_OK;
-    it_tape_use(t, it_tape_used(t, v)->buf, time);
+    IT_TRY(read_at(t, it_tape_used(t, v)->buf, time, &p->in[k].unpack[phase], err));
     if (!must_turn(t, v, p->in[k].layout)) return INTACT_OK;
     extent(t, v, &per_sample, &fixed);
     return buf_at(t, &p->in[k].copy[phase], per_sample, fixed, time, err);
@@ -113,6 +130,9 @@ static intact_status make_cells(it_train *t, const it_value *v, uint32_t alias, 
     extent(t, v, &per_sample, &fixed);
     IT_TRY(buf_at(t, &x->cell[0].buf, per_sample, fixed, time, err));
     x->cell[0].live = true;
+    it_tape_buf *b = &t->bufs.items[x->cell[0].buf];
+    b->packs = t->opt.compact && !t->opt.hooks && !fixed && per_sample && v != t->answers && v->producer && t->sizes[0].shape[v->id].type == IT_F32 && v->producer->out[0] == v;
+    b->born = time;
     if (alias != IT_TAPE_NO) {
         t->bufs.items[x->cell[0].buf].root = it_tape_root(t, alias);
         it_tape_use(t, alias, time);
@@ -139,8 +159,9 @@ static intact_status use_inputs(it_train *t, intact_error *err)
 static intact_status use_forward(it_train *t, it_tape_node *p, intact_error *err)
 {
     const uint32_t time = it_tape_forward_time(t, p->seg, p->index);
+    p->unpack_out = IT_TAPE_NO;
     for (int k = 0; k < p->n->in_len; k++) {
-        for (int f = 0; f < IT_PHASES; f++) p->in[k].copy[f] = IT_TAPE_NO;
+        for (int f = 0; f < IT_PHASES; f++) p->in[k].copy[f] = p->in[k].unpack[f] = IT_TAPE_NO;
         p->in[k].temp = p->in[k].temp2 = IT_TAPE_NO;
         IT_TRY(use_input(t, p, k, IT_PHASE_FORWARD, time, err));
         if (p->gather >= 0) IT_TRY(use_input(t, p, k, IT_PHASE_SUMS, it_tape_forward_time(t, p->gather, p->index), err));
@@ -288,7 +309,8 @@ static intact_status use_back(it_train *t, it_tape_node *p, int phase, uint32_t 
         const bool reads = !across && ((n->op->back->reads_out >> (k < 31 ? k : 31) & 1) || (k == 0 && p->clamp)); /* an across computes its clamp's side again */
         if (!n->out[k]) continue;
         if (phase == IT_PHASE_BACK) use_hooked(t, n->out[k], time);
-        if (reads) it_tape_use(t, t->values[n->out[k]->id].cell[0].buf, time);
+        if (reads && k == 0) IT_TRY(read_at(t, t->values[n->out[k]->id].cell[0].buf, time, &p->unpack_out, err));
+        if (reads && k > 0) it_tape_use(t, t->values[n->out[k]->id].cell[0].buf, time); /* never packed */
         if (gets(t, n->out[k])) IT_TRY(make_grad(t, n->out[k], time, err));
     }
     for (int k = 0; k < n->in_len; k++)

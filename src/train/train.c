@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "op/operand.h"
 #include "train/tape.h"
 
 static intact_status check_options(const it_graph *g, const it_train_options *o, intact_error *err)
@@ -12,6 +13,10 @@ static intact_status check_options(const it_graph *g, const it_train_options *o,
     if (!o->loss.loss || !o->optimizer.optimizer || !o->pool) return it_fail(err, INTACT_E_ARG, "training", "loss, optimizer and pool are needed");
     if (o->batch < 1 || o->batch > 1u << 20) return it_fail(err, INTACT_E_ARG, "training", "a batch of %zu samples; 1 to 1048576 are possible", o->batch);
     if (g->inputs.len == 0 || g->outputs.len == 0) return it_fail(err, INTACT_E_ARG, g->name, "the network has no %s", g->inputs.len ? "output" : "input");
+    if (o->products >= IT_PRODUCTS_COUNT || (o->products == IT_PRODUCTS_BF16_DOT && !it_operand_has_dot()))
+        return it_fail(err, INTACT_E_UNSUPPORTED, "training", "this processor has no instructions for products of bfloat16; float32 ones of rounded operands are the same");
+    if (!(o->scaling.start >= 0 && o->scaling.start <= IT_SCALE_MOST))
+        return it_fail(err, INTACT_E_ARG, "training", "a loss scale of %g; above 0 to %d are possible", o->scaling.start, IT_SCALE_MOST);
     if (o->hooks && !o->hooks->wants) return it_fail(err, INTACT_E_ARG, "training", "hooks without a function that says what they want");
     return INTACT_OK;
 }
@@ -49,10 +54,11 @@ static intact_status sums_alloc(it_train *t, intact_error *err)
         if (!t->sums[d] || !t->total[d]) return it_fail_nomem(err, t->g->name, t->blocks_max * all * sizeof(double));
     }
     t->restat = it_arena_new(&t->arena, all * sizeof(double));
+    t->zeros = it_arena_new(&t->arena, all * sizeof(double));
     t->stats_at_zero = it_arena_new(&t->arena, (t->running_len + 1) * sizeof(float));
     t->loss = it_arena_new(&t->arena, t->blocks_max * sizeof *t->loss);
     t->right = it_arena_new(&t->arena, t->blocks_max * sizeof *t->right);
-    return t->restat && t->stats_at_zero && t->loss && t->right ? INTACT_OK : it_fail_nomem(err, t->g->name, all * sizeof(double));
+    return t->restat && t->zeros && t->stats_at_zero && t->loss && t->right ? INTACT_OK : it_fail_nomem(err, t->g->name, all * sizeof(double));
 }
 
 static intact_status worker_alloc(it_train *t, it_tape_worker *w, intact_error *err)
@@ -112,6 +118,7 @@ intact_status it_train_new(it_graph *g, const it_train_options *o, it_train **ou
     if (s->beta1 == 0 && s->beta2 == 0) s->beta1 = 0.9, s->beta2 = 0.999;
     if (s->epsilon == 0) s->epsilon = 1e-8;
     t->optimizer.power1 = t->optimizer.power2 = 1;
+    it_scaling_begin(&t->opt.scaling, &t->scaling);
     t->weights_at = 1;
     t->stale = true;
     it_arena_init(&t->arena, g->alloc);

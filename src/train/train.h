@@ -7,8 +7,10 @@
 
 #include "base/pool.h"
 #include "op/op.h"
+#include "train/comm.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
+#include "train/precision.h"
 
 typedef struct it_train it_train;
 
@@ -64,11 +66,17 @@ typedef struct it_train_options {
     double decay;                    /* weight decay */
     bool decay_all;                  /* of biases and normalizations too */
     double clip;                     /* largest norm of all gradients; 0: no limit */
-    double average;                  /* exponential moving average of weights: its decay (0.999); 0: none */
+    double average;                  /* exponential moving average of weights: its decay (0.999), (1 + n) / (10 + n) after n steps where that is less; 0: none */
     bool fixed_statistics;           /* batch normalization by its running statistics, which stay as they are */
     bool (*frozen)(void *user, const it_value *v); /* constants that are no parameters; NULL: none */
     void *frozen_user;
     const it_train_hooks *hooks;     /* NULL: none; borrowed */
+    const it_comm *comm;             /* processes that share each batch, every one with a part of it; NULL: this one alone. Borrowed */
+    bool sync_statistics;            /* batch normalization over the parts of all processes, not each its own */
+    it_products products;            /* operands of convolutions and matrix products; master weights and all else stay float32 */
+    bool compact;                    /* what one pass computes and another reads again is kept in bfloat16, and so used from the start, in evaluations too; not with
+                                     ** hooks */
+    it_scaling_spec scaling;         /* of the loss, so that small gradients survive IT_PRODUCTS_F16 */
     bool profile;
 } it_train_options;
 
@@ -84,6 +92,8 @@ typedef struct it_train_result {
     double loss;                     /* mean over the samples that count */
     size_t right, count;             /* labels at the top; samples that count */
     double norm;                     /* of the gradient before clipping */
+    double scale;                    /* the loss was scaled by */
+    bool skipped;                    /* the scaled gradient was not finite: nothing has moved but the scale; norm is not finite */
 } it_train_result;
 
 /* The graph is inferred, sorted and without operators for other ends (passes free_batch, fold_constants, fold_identities, fuse_clamp);
@@ -98,13 +108,21 @@ INTACT_MUST_USE intact_status it_train_eval(it_train *t, const it_train_batch *b
 /* The answers of the last step or eval, plain, samples first. */
 const float *it_train_answers(const it_train *t, size_t *per_sample);
 
+/* From the next step on batch normalizations take their running statistics, and leave them as they are; or no longer. (What options.fixed_statistics
+** says of a whole run.) */
+void it_train_freeze(it_train *t, bool frozen);
+
 /* Running statistics become those of all batches given: begin, add for each, end. */
 void it_train_restat_begin(it_train *t);
 INTACT_MUST_USE intact_status it_train_restat_add(it_train *t, const it_train_batch *b, intact_error *err);
 void it_train_restat_end(it_train *t);
 
+/* Where each process has running statistics of its own, theirs become the mean of all: before evaluation and before anything is kept. */
+INTACT_MUST_USE intact_status it_train_share_statistics(it_train *t, intact_error *err);
+
 it_train_param *it_train_params(it_train *t, size_t *len);
 const it_train_param *it_train_param_of(const it_train *t, const it_value *v); /* NULL: not one */
+const float *it_train_stat_of(const it_train *t, const it_value *v);             /* a running statistic as it stands; other constants: their content */
 const it_train_param *it_train_own_param(const it_train *t, size_t i);         /* hooks->own[i] */
 float *it_train_worker_grad(it_train *t, uint32_t worker, const it_train_param *p); /* a hook's own: add to it in backward */
 uint32_t it_train_workers(const it_train *t);
@@ -115,6 +133,10 @@ void it_train_touch(it_train *t);
 void it_train_swap_average(it_train *t);
 /* Weights and running statistics as they stand become the graph's constants. */
 INTACT_MUST_USE intact_status it_train_store(it_train *t, intact_error *err);
+
+/* What training changes of the network, as it stands now: parameters, then running statistics; false: there is no i-th. */
+typedef struct it_train_learned { const it_value *v; const float *data; size_t len; bool running; } it_train_learned;
+bool it_train_learned_at(const it_train *t, size_t i, it_train_learned *out);
 
 /* Everything that a step changes, for checkpoints; arrays may be written to, then it_train_touch. */
 typedef struct it_train_state {

@@ -14,6 +14,7 @@ static void reduce(void *user, uint32_t begin, uint32_t end, uint32_t thread)
         const it_tape_chunk *k = &t->chunks[c];
         float *restrict g = t->grad + k->at;
         bool any = false;
+        if (t->opt.comm && k->seg != t->reducing) continue;
         for (uint32_t w = 0; w < t->workers; w++) {
             const float *restrict from = t->worker[w].grad + k->at;
             if (!t->worker[w].touched[k->param]) continue;
@@ -27,7 +28,40 @@ static void reduce(void *user, uint32_t begin, uint32_t end, uint32_t thread)
     }
 }
 
-void it_train_grads_reduce(it_train *t) { it_pool_for(t->opt.pool, (uint32_t)t->chunks_len, 0, reduce, t); }
+/* Stretches of parameters whose gradients are complete together go out together. */
+static intact_status send(it_train *t, int seg, intact_error *err)
+{
+    for (size_t c = 0; c < t->chunks_len;) {
+        const size_t first = c;
+        while (c < t->chunks_len && t->chunks[c].seg == seg) c++;
+        const it_tape_chunk *a = &t->chunks[first], *b = c > first ? &t->chunks[c - 1] : NULL;
+        if (b) IT_TRY(t->opt.comm->start_f32(t->opt.comm->user, t->grad + a->at, b->at + b->len - a->at, err));
+        c += !b;
+    }
+    return INTACT_OK;
+}
+
+intact_status it_train_grads_reduce(it_train *t, int seg, intact_error *err)
+{
+    t->reducing = seg;
+    if (!t->opt.comm && seg != IT_TAPE_LATE) return INTACT_OK;
+    it_pool_for(t->opt.pool, (uint32_t)t->chunks_len, 0, reduce, t);
+    return t->opt.comm ? send(t, seg, err) : INTACT_OK;
+}
+
+static void unscale(void *user, uint32_t begin, uint32_t end, uint32_t thread)
+{
+    it_train *t = user;
+    const float factor = 1 / t->scaling.scale;
+    (void)thread;
+    for (uint32_t c = begin; c < end; c++)
+        for (size_t i = 0; i < t->chunks[c].len; i++) t->grad[t->chunks[c].at + i] *= factor;
+}
+
+void it_train_unscale(it_train *t)
+{
+    if (t->scaling.scale != 1) it_pool_for(t->opt.pool, (uint32_t)t->chunks_len, 0, unscale, t);
+}
 
 static void squares(void *user, uint32_t begin, uint32_t end, uint32_t thread)
 {
@@ -52,7 +86,8 @@ double it_train_norm(it_train *t)
 static void move(void *user, uint32_t begin, uint32_t end, uint32_t thread)
 {
     it_train *t = user;
-    const float shrink = (float)t->shrink, keep = (float)t->opt.average, rest = (float)(1 - t->opt.average);
+    const double steps = (double)t->optimizer.steps, decay = fmin(t->opt.average, (1 + steps) / (10 + steps)); /* the weights it began with are forgotten early */
+    const float shrink = (float)t->shrink, keep = (float)decay, rest = (float)(1 - decay);
     (void)thread;
     for (uint32_t c = begin; c < end; c++) {
         const it_tape_chunk *k = &t->chunks[c];

@@ -81,7 +81,7 @@ static void drain(const source *s, uint32_t threads, uint64_t first, uint64_t en
     intact_error err = { .code = INTACT_OK };
     it_pipe *p;
     it_pipe_batch b;
-    const it_pipe_spec spec = { .feed = &s->f, .batch = BATCH, .seed = 5, .augment = { .crop = 2, .flip = true, .cutout = 3 }, .threads = threads, .first = first, .end = end };
+    const it_pipe_spec spec = { .feed = &s->f, .batch = BATCH, .seed = 5, .augment = { .amount = { [IT_AUGMENT_crop] = 2, [IT_AUGMENT_flip] = 1, [IT_AUGMENT_cutout] = 3 } }, .threads = threads, .first = first, .end = end };
     must(it_pipe_open(NULL, &spec, &p, &err), &err);
     *len = 0;
     for (uint64_t i = first; i < end; i++) {
@@ -121,6 +121,7 @@ static void batches_do_not_see_threads(void **state)
 static void augments(void **state)
 {
     it_augment a;
+    char text[64];
     intact_error err = { .code = INTACT_OK };
     it_rng r;
     uint8_t px[6 * 5 * 3], first[6 * 5 * 3], spare[6 * 5 * 3];
@@ -128,9 +129,15 @@ static void augments(void **state)
     float x[3 * 6 * 5];
     (void)state;
     must(it_augment_parse("crop=4,flip,cutout=8", &a, &err), &err);
-    assert_true(a.crop == 4 && a.flip && a.cutout == 8);
+    assert_true(a.amount[IT_AUGMENT_crop] == 4 && a.amount[IT_AUGMENT_flip] == 1 && a.amount[IT_AUGMENT_cutout] == 8);
+    it_augment_print(&a, text, sizeof text);
+    assert_string_equal(text, "crop=4,flip,cutout=8");
+    it_augment_print(&a, text, 8);
+    assert_string_equal(text, "crop=4,");
     must(it_augment_parse("none", &a, &err), &err);
-    assert_true(!a.crop && !a.flip && !a.cutout);
+    assert_false(it_augment_any(&a));
+    it_augment_print(&a, text, sizeof text);
+    assert_string_equal(text, "none");
     assert_int_equal(it_augment_parse("flop", &a, &err), INTACT_E_ARG);
     assert_non_null(strstr(err.message, "flip"));
     assert_int_equal(it_augment_parse("crop=x", &a, &err), INTACT_E_ARG);
@@ -140,10 +147,10 @@ static void augments(void **state)
     for (int i = 0; i < 90; i++) first[i] = (uint8_t)(i + 1);
     for (int t = 0; t < 200; t++) { /* what is left is what was there, moved as one */
         memcpy(px, first, sizeof px);
-        it_augment_pixels(&(it_augment){ .flip = true }, &r, px, spare, 6, 5, 3);
+        it_augment_pixels(&(it_augment){ .amount = { [IT_AUGMENT_flip] = 1 } }, &r, px, spare, 6, 5, 3);
         memcmp(px, first, sizeof px) == 0 ? same++ : (flipped += px[0] == 13 && px[14] == 3 && px[89] == 78);
         memcpy(px, first, sizeof px);
-        it_augment_pixels(&(it_augment){ .crop = 2 }, &r, px, spare, 6, 5, 3);
+        it_augment_pixels(&(it_augment){ .amount = { [IT_AUGMENT_crop] = 2 } }, &r, px, spare, 6, 5, 3);
         int from = -1, at = -1;
         for (int i = 0; i < 90; i++)
             if (px[i]) {
@@ -157,7 +164,7 @@ static void augments(void **state)
     for (int t = 0; t < 50; t++) {
         int none = 0;
         for (int i = 0; i < 90; i++) x[i] = 1;
-        it_augment_values(&(it_augment){ .cutout = 3 }, &r, x, 6, 5, 3);
+        it_augment_values(&(it_augment){ .amount = { [IT_AUGMENT_cutout] = 3 } }, &r, x, 6, 5, 3);
         for (int i = 0; i < 90; i++) none += x[i] == 0;
         assert_true(none >= 3 * 4 && none <= 3 * 9);
     }
@@ -193,7 +200,7 @@ static intact_status run(watch *w, const char *checkpoint, bool resume, uint64_t
     it_loop_state at;
     rig_open(&r, &(rig_spec){ .arch = "resnet8", .input = { 1, SIDE, SIDE }, .classes = 4, .batch = BATCH, .threads = 2, .seed = 2, .o = &o });
     open_source(&s);
-    const it_loop_spec spec = { .train = r.t, .feed = &s.f, .batch = BATCH, .seed = 9, .epochs = 3, .feeders = 2, .augment = { .crop = 1, .flip = true },
+    const it_loop_spec spec = { .train = r.t, .feed = &s.f, .batch = BATCH, .seed = 9, .epochs = 3, .feeders = 2, .augment = { .amount = { [IT_AUGMENT_crop] = 1, [IT_AUGMENT_flip] = 1 } },
                                 .schedule = { .schedule = &it_schedule_cosine, .rate = rate, .warmup = 2 }, .checkpoint = checkpoint,
                                 .checkpoint_steps = every, .resume = resume, .user = w, .on_step = on_step, .on_epoch = on_epoch };
     intact_status st = it_loop_run(&spec, &at, err);
