@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fold_batchnorm: BatchNormalization, and Mul, Add, Sub, Div by constants per channel, go into the weights and bias of the layer before.
 ** y[c] = scale[c] * x[c] + shift[c] after x = W[c] * in + b[c] is a layer with scale[c] * W[c] and scale[c] * b[c] + shift[c]. Computed in
-** double precision, rounded once. */
+** double precision, rounded once. A weight that has codes already (quantization-aware training) keeps them: its scales are multiplied by |scale[c]|, and the
+** codes of a channel change sign where scale[c] is negative. */
 #include "pass/edit.h"
 
 #include <math.h>
@@ -12,6 +13,15 @@ typedef struct affine {
     double *scale, *shift; /* per channel */
 } affine;
 
+/* Content of a weight, with codes or without. */
+static const float *weights_of(const it_value *w)
+{
+    const bool coded = w && w->q && w->q->codes && !w->q->given && !w->q->group;
+    for (int64_t c = 0; coded && c < w->q->len; c++)
+        if (w->q->zero[c] != 0) return NULL;
+    return coded && w->is_const && w->t.type == IT_F32 ? w->t.data : it_edit_floats(w);
+}
+
 /* Where the layer keeps what belongs to channel c: weight element i is of channel (i / inner % len) + (i / per_group) * len. */
 typedef struct layer {
     it_node *n;
@@ -21,7 +31,7 @@ typedef struct layer {
 static bool layer_of(it_node *n, layer *l)
 {
     const it_value *w = n ? it_edit_in(n, 1) : NULL, *b = n ? it_edit_in(n, 2) : NULL;
-    if (!n || !it_edit_floats(w) || (b && !it_edit_floats(b)) || n->in[0]->q || n->out[0]->q || n->out[0]->t.type != IT_F32) return false;
+    if (!n || !weights_of(w) || (b && !it_edit_floats(b)) || n->in[0]->q || n->out[0]->q || n->out[0]->t.type != IT_F32) return false;
     const it_tensor *t = &w->t;
     int64_t all = it_tensor_len(t);
     if (all == 0 || t->rank < 2) return false;
@@ -43,6 +53,7 @@ static bool layer_of(it_node *n, layer *l)
     } else {
         return false;
     }
+    if (w->q && l->len != l->channels) return false;
     return !b || it_tensor_len(&b->t) == l->channels || it_tensor_len(&b->t) == 1;
 }
 
@@ -118,10 +129,42 @@ static bool fits_clamp(const it_node *n, const affine *f)
     return f->len > 0;
 }
 
+/* A channel that a scale of almost nothing makes dead has codes of zero, and the largest scale of the others: it serves the bias too. */
+static intact_status scaled_codes(it_graph *g, const layer *l, const affine *f, const it_value *w, it_value *to, intact_error *err)
+{
+    const it_quant *from = w->q;
+    const int64_t len = it_tensor_len(&w->t);
+    it_quant *q = it_arena_copy(&g->arena, from, sizeof *q);
+    int8_t *codes = it_arena_copy(&g->arena, from->codes, (size_t)len);
+    float *content = to->t.data, most = 0;
+    if (!q || !codes) return it_fail_nomem(err, w->name, (size_t)len);
+    q->axis = l->n->op->quant.weight_axis(l->n);
+    q->len = l->channels;
+    q->scale = it_arena_new(&g->arena, (size_t)q->len * sizeof *q->scale);
+    q->zero = it_arena_new(&g->arena, (size_t)q->len * sizeof *q->zero);
+    if (!q->scale || !q->zero) return it_fail_nomem(err, w->name, (size_t)q->len * sizeof *q->scale);
+    for (int64_t c = 0; c < q->len; c++) {
+        q->scale[c] = (float)((double)from->scale[from->len == 1 ? 0 : c] * fabs(f->scale[c]));
+        most = fmaxf(most, q->scale[c]);
+    }
+    for (int64_t i = 0; i < len; i++) {
+        const int64_t c = i / l->inner % l->len;
+        const bool dead = !(q->scale[c] > most * 0x1p-40f);
+        codes[i] = (int8_t)(dead ? 0 : f->scale[c] < 0 ? -codes[i] : codes[i]);
+        content[i] = dead ? 0 : q->scale[c] * (float)codes[i];
+    }
+    for (int64_t c = 0; c < q->len; c++)
+        if (!(q->scale[c] > most * 0x1p-40f)) q->scale[c] = most > 0 ? most : 1;
+    q->codes = codes;
+    to->q = q;
+    return INTACT_OK;
+}
+
 static intact_status scaled_weight(it_graph *g, const layer *l, const affine *f, it_value **out, intact_error *err)
 {
     const it_value *w = l->n->in[1];
     IT_TRY(it_edit_const(g, w->name, &w->t, out, err));
+    if (w->q) return scaled_codes(g, l, f, w, *out, err);
     float *to = (*out)->t.data;
     for (int64_t i = 0, len = it_tensor_len(&w->t); i < len; i++) {
         int64_t c = i / l->inner % l->len + i / l->per_group * l->len;
