@@ -43,11 +43,33 @@ ROWS = {  # name: options of intact quantize; a gate where --max-drop stands
     "w4-bias": W4 + ["--apply", "bias"],
     "w4-adaround": W4 + ADAROUND,
     "w4-adaround-bias": W4 + ADAROUND + ["--apply", "bias"],
+    "w4-adaround-equalize": W4 + ADAROUND + ["--apply", "equalize"],
+    "w4-adaround-group32": W4 + ["--set", ADAROUND[1] + ",weights.per=group:32"],
     "w4a4-nearest": W4 + ["--act-bits", "4"],
     "w4a4-adaround": W4 + ["--act-bits", "4"] + ADAROUND,
     "w4a4-lloyd": W4 + ["--act-bits", "4", "--set", "activations.levels=lloyd"],
     "w4a4-lloyd-adaround": W4 + ["--act-bits", "4", "--set", ADAROUND[1] + ",activations.levels=lloyd"],
 }
+METHODS = {  # each method by itself; for 4-bit weights, and for 8-bit weights that share a scale in each layer
+    "tensor": ["--set", "weights.per=tensor"],
+    "channel": [],
+    "group32": ["--set", "weights.per=group:32"],
+    "affine": ["--set", "weights.scheme=affine"],
+    "mse": ["--set", "weights.range=mse"],
+    "gptq": ["--set", "weights.range=mse,weights.round=gptq"],
+    "adaround": ADAROUND,
+    "equalize": ["--apply", "equalize"],
+    "absorb": ["--apply", "equalize,absorb"],
+    "bias": ["--apply", "bias"],
+    "all": ["--set", ADAROUND[1], "--apply", "equalize,bias"],
+}
+for name, options in METHODS.items():
+    ROWS[f"m4-{name}"] = W4 + options
+    if name not in ("channel", "group32", "tensor"):
+        ROWS[f"t8-{name}"] = ["--set", ",".join(["weights.per=tensor"] + [o for o in options if "=" in o])] + [o for o in options if "=" not in o and o != "--set"]
+ROWS["t8-tensor"] = METHODS["tensor"]
+for name in ("max", "mse", "entropy", "auto", "percentile:99.9", "percentile:99.99", "percentile:99.999", "percentile:99.9999"):
+    ROWS[f"c-{name}"] = ["--method", name]
 for bits in ("4", "3"):
     for levels in ("even", "lloyd", "entropy"):
         ROWS[f"a{bits}-{levels}"] = ["--act-bits", bits, "--set", f"activations.levels={levels}"]

@@ -18,8 +18,11 @@ INTACT_MUST_USE intact_status it_onnx_sha256(const char *path, const it_graph *g
 INTACT_MUST_USE intact_status it_onnx_tensor(const void *bytes, size_t len, const char *where, it_arena *arena, it_tensor *out, intact_error *err);
 
 /* Writes a network as an ONNX model, atomically: IR version 7 (up to 10, as the opset needs), g->opset, constants as raw data, attributes
-** as they were read or built. Refuses what ONNX cannot say: operators of our own and fused clamps, so networks are written before passes run. */
+** as they were read or built; title, text and metadata of the file it was read from. Refuses what ONNX cannot say: operators of our own and
+** fused clamps, so networks are written before passes run. */
 INTACT_MUST_USE intact_status it_onnx_write(const it_graph *g, const char *path, intact_error *err);
+/* The same into memory (it_alloc_free(g->alloc, bytes, len)). */
+INTACT_MUST_USE intact_status it_onnx_write_memory(const it_graph *g, void **bytes, size_t *len, intact_error *err);
 
 /* Writes a network whose values and weights have quantization parameters (v->q; where there are none it stays in float) as an ONNX model of float
 ** operators between QuantizeLinear and DequantizeLinear. Fused clamps become Relu or Clip, our own operators what they stand for. */

@@ -136,10 +136,23 @@ static intact_status read_outputs(it_onnx_reader *r, const Onnx__GraphProto *gra
     return INTACT_OK;
 }
 
+/* The texts live as long as the message, and that as the graph. */
+static intact_status read_about(it_onnx_reader *r, const Onnx__ModelProto *m)
+{
+    it_about *a = &r->g->about;
+    it_prop *props = it_arena_new(r->arena, (m->n_metadata_props + 1) * sizeof *props);
+    if (!props) return it_fail_nomem(r->err, "metadata", m->n_metadata_props * sizeof *props);
+    for (size_t i = 0; i < m->n_metadata_props; i++) props[i] = (it_prop){text(m->metadata_props[i]->key), text(m->metadata_props[i]->value)};
+    *a = (it_about){.title = m->graph->name, .doc = m->doc_string, .domain = m->domain, .version = m->has_model_version ? m->model_version : 0, .props = props,
+                    .props_len = m->n_metadata_props};
+    return INTACT_OK;
+}
+
 static intact_status read_model(it_onnx_reader *r)
 {
     const Onnx__ModelProto *m = r->owner->model;
     if (!m->graph) return it_fail(r->err, INTACT_E_FORMAT, "model", "there is no graph in it; the file is not an ONNX model");
+    IT_TRY(read_about(r, m));
     IT_TRY(read_opset(r, m));
     IT_TRY(read_initializers(r, m->graph));
     IT_TRY(read_inputs(r, m->graph));

@@ -254,13 +254,27 @@ static int64_t ir_version(int opset)
     return opset <= 14 ? 7 : opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
 }
 
-static intact_status put_meta(onnx_writer *w, Onnx__ModelProto *m)
+static void put_prop(Onnx__ModelProto *m, const char *key, const char *value)
 {
-    IT_TRY(room_list(w, 1, sizeof **m->metadata_props, &m->metadata_props));
     Onnx__StringStringEntryProto *p = m->metadata_props[m->n_metadata_props++];
     onnx__string_string_entry_proto__init(p);
-    p->key = borrow("intact");
-    p->value = borrow(w->g->meta);
+    p->key = borrow(key);
+    p->value = borrow(value);
+}
+
+/* What the file that was read said of itself, and our own provenance in the place of an older one. */
+static intact_status put_about(onnx_writer *w, Onnx__ModelProto *m, Onnx__GraphProto *graph)
+{
+    const it_about *a = &w->g->about;
+    if (a->title && *a->title) graph->name = borrow(a->title);
+    if (a->doc) m->doc_string = borrow(a->doc);
+    if (a->domain) m->domain = borrow(a->domain);
+    m->has_model_version = a->version != 0;
+    m->model_version = a->version;
+    IT_TRY(room_list(w, a->props_len + 1, sizeof **m->metadata_props, &m->metadata_props));
+    for (size_t i = 0; i < a->props_len; i++)
+        if (!w->g->meta || strcmp(a->props[i].key, "intact") != 0) put_prop(m, a->props[i].key, a->props[i].value);
+    if (w->g->meta) put_prop(m, "intact", w->g->meta);
     return INTACT_OK;
 }
 
@@ -276,7 +290,7 @@ static intact_status put_model(onnx_writer *w, Onnx__ModelProto *m, Onnx__GraphP
     m->graph = graph;
     graph->name = borrow(g->name);
     IT_TRY(put_opsets(w, m));
-    if (g->meta) IT_TRY(put_meta(w, m));
+    IT_TRY(put_about(w, m, graph));
     IT_TRY(room(w, g->values.len, sizeof *w->used, &w->used));
     mark_used(w);
     IT_TRY(put_initializers(w, graph));
@@ -300,27 +314,37 @@ static intact_status check_bytes(const onnx_writer *w)
                    (unsigned long long)bytes);
 }
 
-static intact_status pack(onnx_writer *w, const Onnx__ModelProto *m, const char *path)
+static intact_status pack(onnx_writer *w, const Onnx__ModelProto *m, void **bytes, size_t *len)
 {
     IT_TRY(check_bytes(w));
-    size_t len = onnx__model_proto__get_packed_size(m);
-    if (len > BYTES_MAX) return it_fail(w->err, INTACT_E_UNSUPPORTED, w->g->name, "%zu bytes; an ONNX file holds less than 2 GiB", len);
-    void *bytes = it_alloc_new(w->g->alloc, len);
-    if (!bytes) return it_fail_nomem(w->err, w->g->name, len);
-    onnx__model_proto__pack(m, bytes);
-    intact_status st = it_file_replace(path, &(it_part){bytes, len}, 1, w->err);
-    it_alloc_free(w->g->alloc, bytes, len);
+    *len = onnx__model_proto__get_packed_size(m);
+    if (*len > BYTES_MAX) return it_fail(w->err, INTACT_E_UNSUPPORTED, w->g->name, "%zu bytes; an ONNX file holds less than 2 GiB", *len);
+    *bytes = it_alloc_new(w->g->alloc, *len);
+    if (!*bytes) return it_fail_nomem(w->err, w->g->name, *len);
+    onnx__model_proto__pack(m, *bytes);
+    return INTACT_OK;
+}
+
+intact_status it_onnx_write_memory(const it_graph *g, void **bytes, size_t *len, intact_error *err)
+{
+    onnx_writer w = {.g = g, .err = err};
+    Onnx__ModelProto model;
+    Onnx__GraphProto graph;
+    *bytes = NULL;
+    *len = 0;
+    it_arena_init(&w.arena, g->alloc);
+    intact_status st = put_model(&w, &model, &graph);
+    if (st == INTACT_OK) st = pack(&w, &model, bytes, len);
+    it_arena_release(&w.arena);
     return st;
 }
 
 intact_status it_onnx_write(const it_graph *g, const char *path, intact_error *err)
 {
-    onnx_writer w = {.g = g, .err = err};
-    Onnx__ModelProto model;
-    Onnx__GraphProto graph;
-    it_arena_init(&w.arena, g->alloc);
-    intact_status st = put_model(&w, &model, &graph);
-    if (st == INTACT_OK) st = pack(&w, &model, path);
-    it_arena_release(&w.arena);
+    void *bytes;
+    size_t len;
+    IT_TRY(it_onnx_write_memory(g, &bytes, &len, err));
+    intact_status st = it_file_replace(path, &(it_part){bytes, len}, 1, err);
+    it_alloc_free(g->alloc, bytes, len);
     return st;
 }

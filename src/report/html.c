@@ -1,107 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* html.c: a report as one page that needs nothing else: no scripts, nothing fetched, light and dark, printable. */
+/* html.c: the report of a quantization as a page. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "report/out.h"
-
-static const char style[] =
-    ":root{color-scheme:light "
-    "dark;--bg:#fff;--fg:#1b212c;--mute:#586273;--rule:#d8dde6;--card:#f4f6f9;--a:#2264c8;--b:#c2620a;--bad:#b3261e;--band:#2264c81f}\n"
-    "@media(prefers-color-scheme:dark){:root{--bg:#12161d;--fg:#e5e9f0;--mute:#a0aab9;--rule:#323a47;--card:#1a2029;--a:#74a8ff;--b:#f0a354;--bad:#ff8a80;--"
-    "band:#74a8ff2b}}\n"
-    "*{box-sizing:border-box}\n"
-    "body{margin:0 auto;padding:1.2rem 1rem 3rem;max-width:76rem;background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,\"Segoe UI\",\"DejaVu "
-    "Sans\",sans-serif;overflow-wrap:anywhere}\n"
-    "h1{font-size:1.6rem;line-height:1.25;margin:.2rem 0}h2{font-size:1.2rem;margin:2.2rem 0 .5rem;padding-bottom:.25rem;border-bottom:1px solid var(--rule)}\n"
-    "p{margin:.4rem 0;max-width:50rem}.mute,figcaption,caption{color:var(--mute);font-size:.875rem}caption{text-align:left;padding:.2rem 0 "
-    ".4rem;caption-side:top}caption span{display:block;position:sticky;left:0;max-width:calc(100vw - 2.2rem)}\n"
-    ".cards{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:.6rem;margin:1rem 0;padding:0;list-style:none}\n"
-    ".cards li{background:var(--card);border:1px solid var(--rule);border-radius:.5rem;padding:.55rem .7rem}.cards "
-    "b{display:block;font-size:1.15rem;line-height:1.4;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
-    ".cards span{color:var(--mute);font-size:.85rem}\n"
-    ".cards li:last-child:nth-child(odd){grid-column:span 2}\n"
-    "@media(min-width:46rem){.cards{grid-template-columns:repeat(var(--n),minmax(0,1fr))}.cards li:last-child:nth-child(odd){grid-column:auto}}\n"
-    "@media(max-width:46rem){.stack thead{display:none}.stack tr,.stack td{display:block}.stack td,.stack td.name{max-width:none;border:0;padding:.1rem 0}.stack "
-    "tr{padding:.5rem 0;border-bottom:1px solid var(--rule)}.stack td:first-child{font-weight:600}.stack td:empty{display:none}}\n"
-    ".scroll{overflow-x:auto;margin:.5rem 0}table{border-collapse:collapse;font-size:.875rem;width:100%}\n"
-    "th,td{padding:.28rem .55rem;border-bottom:1px solid "
-    "var(--rule);text-align:left;vertical-align:top;overflow-wrap:normal}th{font-weight:600;vertical-align:bottom}thead th{color:var(--mute)}\n"
-    "th.n,td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.name,th.name{min-width:9rem;max-width:20rem;font-weight:400;overflow-"
-    "wrap:anywhere}tbody tr:hover{background:var(--card)}\n"
-    ".low{color:var(--bad);font-weight:600}a{color:var(--a)}code,pre{font:.85rem/1.45 ui-monospace,\"DejaVu Sans "
-    "Mono\",monospace}code{background:var(--card);padding:.05rem .25rem;border-radius:.25rem}\n"
-    "pre{background:var(--card);border:1px solid var(--rule);border-radius:.5rem;padding:.7rem;white-space:pre-wrap}\n"
-    "svg{display:block;max-width:100%;height:auto}svg text{fill:var(--mute);font:11px system-ui,\"DejaVu "
-    "Sans\",sans-serif}.plot{width:100%;max-width:30rem}.wide{width:100%;min-width:44rem}\n"
-    ".a{fill:var(--a)}.b{fill:var(--b)}.band{fill:var(--band)}.edge{stroke:var(--bad);stroke-width:1.3;stroke-dasharray:4 "
-    "3;fill:none}.axis,.grid{stroke:var(--rule);fill:none}\n"
-    ".line{stroke:var(--a);stroke-width:1.4;fill:none;opacity:.55}.key{display:inline-block;width:.7rem;height:.7rem;margin:0 "
-    ".4rem;vertical-align:-.05rem}.key.a{background:var(--a);"
-    "border-radius:50%}.key.b{background:var(--b)}\n"
-    "details{border-bottom:1px solid var(--rule)}summary{cursor:pointer;padding:.35rem "
-    "0}.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,17rem),1fr));gap:1rem}\n"
-    "figure{margin:.5rem 0}.facts{margin:.2rem 0 .8rem}li{margin:.25rem 0}\n"
-    "@media "
-    "print{body{max-width:none;font-size:11px}.scroll{overflow:visible}.wide{min-width:0}details::details-content{content-visibility:visible}figure,tr,.cards "
-    "li{break-inside:avoid}a{color:inherit;"
-    "text-decoration:none}}\n";
+#include "report/page.h"
 
 static void cell_db(it_out *o, double v)
 {
     char buf[32];
     it_out_printf(o, "<td class=\"n%s\">%s</td>", v < 20 ? " low" : "", it_report_db(v, buf));
-}
-
-static void cell_text(it_out *o, const char *s)
-{
-    it_out_add(o, "<td class=\"name\">");
-    it_out_html(o, s);
-    it_out_add(o, "</td>");
-}
-
-static void cell_percent(it_out *o, double v)
-{
-    char buf[32];
-    it_out_printf(o, "<td class=\"n\">%s</td>", it_report_percent(v, buf));
-}
-
-static void section(it_out *o, const char *id, const char *title) { it_out_printf(o, "<section id=\"%s\"><h2>%s</h2>\n", id, title); }
-
-static void table_heads(it_out *o, const char *heads)
-{
-    for (const char *h = heads; *h;) {
-        bool number = *h == '>';
-        h += number;
-        it_out_add(o, number ? "<th scope=\"col\" class=\"n\">" : "<th scope=\"col\">");
-        for (; *h && *h != '|'; h++)
-            it_out_printf(o, "%c", *h);
-        it_out_add(o, "</th>");
-        h += *h == '|';
-    }
-    it_out_add(o, "</tr></thead><tbody>\n");
-}
-
-/* Heads separated by '|'; one that begins with '>' is over numbers. */
-static void table_begin(it_out *o, const char *caption, const char *heads)
-{
-    it_out_printf(o, "<div class=\"scroll\" tabindex=\"0\"><table><caption><span>%s</span></caption><thead><tr>", caption);
-    table_heads(o, heads);
-}
-
-/* Sentences and lines, which narrow screens show one below the other. */
-static void stack_begin(it_out *o, const char *caption, const char *heads)
-{
-    it_out_printf(o, "<div class=\"scroll\"><table class=\"stack\"><caption><span>%s</span></caption><thead><tr>", caption);
-    table_heads(o, heads);
-}
-
-static void table_end(it_out *o) { it_out_add(o, "</tbody></table></div>\n"); }
-
-static void card(it_out *o, const char *value, const char *what)
-{
-    it_out_printf(o, "<li><b>%s</b><span>%s</span></li>", value, what);
 }
 
 /* As cards() has them. */
@@ -124,29 +32,29 @@ static void summary(it_out *o, const it_report *r)
     int len = cards_len(r);
     it_out_printf(o, "<section id=\"summary\"><ul class=\"cards\" style=\"--n:%d\">", len > 4 ? (len + 1) / 2 : len); /* rows of one length, or one less */
     if (e->measured && e->labelled) {
-        card(o, it_report_percent(e->top1_integer, a), "top-1, integer");
-        card(o, it_report_percent(e->top1_float, a), "top-1, float");
+        it_page_card(o, it_report_percent(e->top1_integer, a), "top-1, integer");
+        it_page_card(o, it_report_percent(e->top1_float, a), "top-1, float");
         snprintf(text, sizeof text, "%s ± %.2f", it_report_points(-100 * e->loss, a), 100 * e->loss_error);
-        card(o, text, "points of accuracy, ± standard error");
+        it_page_card(o, text, "points of accuracy, ± standard error");
     }
     if (e->measured)
-        card(o, it_report_percent(e->agreement, a), "same answer as the float network");
+        it_page_card(o, it_report_percent(e->agreement, a), "same answer as the float network");
     snprintf(text, sizeof text, "%s dB", it_report_db(e->measured ? e->db : r->output_db, a));
     if (!isnan(e->measured ? e->db : r->output_db))
-        card(o, text, "signal to noise of the answer");
-    card(o, it_report_bytes((double)r->file_bytes, a), "program");
+        it_page_card(o, text, "signal to noise of the answer");
+    it_page_card(o, it_report_bytes((double)r->file_bytes, a), "program");
     if (r->file_bytes && r->network_bytes) {
         snprintf(text, sizeof text, "%.2f×", (double)r->network_bytes / (double)r->file_bytes);
-        card(o, text, "smaller than the float file");
+        it_page_card(o, text, "smaller than the float file");
     }
     if (r->peak_bytes)
-        card(o, it_report_bytes((double)r->peak_bytes, a), "activations at the peak");
+        it_page_card(o, it_report_bytes((double)r->peak_bytes, a), "activations at the peak");
     it_out_add(o, "</ul></section>\n");
 }
 
 static void done(it_out *o, const it_report *r)
 {
-    section(o, "done", "What was done");
+    it_page_section(o, "done", "What was done");
     it_out_add(o, "<ul>");
     for (size_t i = 0; i < r->done_len; i++) {
         it_out_add(o, "<li>");
@@ -168,17 +76,17 @@ static void accuracy(it_out *o, const it_report *r)
     if (!e->measured)
         return;
     char a[32], b[32];
-    section(o, "accuracy", "Accuracy");
+    it_page_section(o, "accuracy", "Accuracy");
     it_out_printf(o, "<p>%llu samples of ", (unsigned long long)e->n);
     it_out_html(o, e->data);
     it_out_printf(o, ", both networks on each of them: the answer is the same on %s.</p>\n", it_report_percent(e->agreement, a));
     if (e->labelled) {
-        table_begin(o, "Correct among labelled samples", "Network|>top-1|>top-5|>right alone");
+        it_page_table(o, "Correct among labelled samples", "Network|>top-1|>top-5|>right alone");
         it_out_printf(o, "<tr><td>float</td><td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%llu</td></tr>", it_report_percent(e->top1_float, a),
                       it_report_percent(e->top5_float, b), (unsigned long long)e->only_float);
         it_out_printf(o, "<tr><td>integer</td><td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%llu</td></tr>\n",
                       it_report_percent(e->top1_integer, a), it_report_percent(e->top5_integer, b), (unsigned long long)e->only_integer);
-        table_end(o);
+        it_page_table_end(o);
         it_out_printf(
             o, "<p>The integer network is %s points apart; the standard error of this paired difference (McNemar) is %.2f points over %llu samples.</p>",
             it_report_points(-100 * e->loss, a), 100 * e->loss_error, (unsigned long long)e->labelled);
@@ -190,7 +98,7 @@ static void advice(it_out *o, const it_report *r)
 {
     if (!r->advice_len)
         return;
-    section(o, "next", "What to do next");
+    it_page_section(o, "next", "What to do next");
     bool lines = false;
     for (size_t i = 0; i < r->advice_len; i++)
         lines = lines || r->advice[i].line[0];
@@ -205,11 +113,11 @@ static void advice(it_out *o, const it_report *r)
         it_out_add(o, "</section>\n");
         return;
     }
-    stack_begin(o, "Lines go into the array of that name in a recipe (--recipe FILE.json)", "Where|Why|Goes to|Line");
+    it_page_stack(o, "Lines go into the array of that name in a recipe (--recipe FILE.json)", "Where|Why|Goes to|Line");
     for (size_t i = 0; i < r->advice_len; i++) {
         it_out_add(o, "<tr>");
-        cell_text(o, r->advice[i].layer);
-        cell_text(o, r->advice[i].why);
+        it_page_text(o, r->advice[i].layer);
+        it_page_text(o, r->advice[i].why);
         it_out_printf(o, "<td>%s</td><td class=\"name\">", r->advice[i].where);
         if (r->advice[i].line[0]) {
             it_out_add(o, "<code>");
@@ -218,7 +126,7 @@ static void advice(it_out *o, const it_report *r)
         }
         it_out_add(o, "</td></tr>\n");
     }
-    table_end(o);
+    it_page_table_end(o);
     it_out_add(o, "</section>\n");
 }
 
@@ -238,7 +146,7 @@ static void layer_row(it_out *o, const it_report_layer *l, size_t i)
         it_out_add(o, "<td class=\"n\"></td><td class=\"n\"></td>");
     }
     it_out_printf(o, "<td class=\"n\">%d</td><td class=\"n\">%.4g</td><td class=\"n\">%.4g</td>", l->bits, l->lo, l->hi);
-    cell_percent(o, l->clipped);
+    it_page_percent(o, l->clipped);
     cell_db(o, l->own_db);
     cell_db(o, l->input_db);
     cell_db(o, l->db);
@@ -249,7 +157,7 @@ static void layers(it_out *o, const it_report *r)
 {
     if (!r->layers_len)
         return;
-    section(o, "layers", "Layers");
+    it_page_section(o, "layers", "Layers");
     if (r->measured_samples) {
         it_out_printf(
             o,
@@ -260,13 +168,13 @@ static void layers(it_out *o, const it_report *r)
         it_plot_layers(o, r);
         it_out_add(o, "</div>\n");
     }
-    table_begin(o,
+    it_page_table(o,
                 "Own: the float network’s value in its codes, nothing else quantized. Inputs: the worst of what the layer reads. Most: where most of the noise "
                 "comes from.",
                 ">#|Layer|Operator|>Weight bits|>Weights dB|>Bits|>From|>To|>Clipped|>Own dB|>Inputs dB|>Value dB|Most");
     for (size_t i = 0; i < r->layers_len; i++)
         layer_row(o, &r->layers[i], i);
-    table_end(o);
+    it_page_table_end(o);
     it_out_add(o, "</section>\n");
 }
 
@@ -324,7 +232,7 @@ static void details(it_out *o, const it_report *r)
 {
     if (!r->layers_len)
         return;
-    section(o, "details", "Each layer");
+    it_page_section(o, "details", "Each layer");
     for (size_t i = 0; i < r->layers_len; i++)
         layer_detail(o, r, &r->layers[i], i);
     it_out_add(o, "</section>\n");
@@ -347,30 +255,30 @@ static void sensitivity(it_out *o, const it_report *r)
         return;
     bool loss = tells_loss(r);
     char caption[200];
-    section(o, "sensitivity", "Sensitivity");
+    it_page_section(o, "sensitivity", "Sensitivity");
     it_out_add(o, "<p><span class=\"key a\"></span>values <span class=\"key b\"></span>weights</p><div class=\"scroll\" tabindex=\"0\">");
     it_plot_sensitivity(o, r);
     it_out_add(o, "</div>\n");
     snprintf(caption, sizeof caption, "The answer’s signal to noise when this layer alone is quantized, on %llu samples%s",
              (unsigned long long)r->sensitivity_samples,
              loss ? "; accuracy lost with both" : isnan(r->sensitivity[0].drop) ? "" : "; none of it changed the accuracy on them");
-    table_begin(o, caption, loss ? "Layer|>Weights dB|>Values dB|>Both dB|>Accuracy lost|Cause|Recipe" : "Layer|>Weights dB|>Values dB|>Both dB|Cause|Recipe");
+    it_page_table(o, caption, loss ? "Layer|>Weights dB|>Values dB|>Both dB|>Accuracy lost|Cause|Recipe" : "Layer|>Weights dB|>Values dB|>Both dB|Cause|Recipe");
     for (size_t i = 0; i < r->sensitivity_len; i++) {
         const it_report_sensitivity *s = &r->sensitivity[i];
         it_out_add(o, "<tr>");
-        cell_text(o, s->layer);
+        it_page_text(o, s->layer);
         cell_db(o, s->weights_db);
         cell_db(o, s->acts_db);
         cell_db(o, s->both_db);
         if (loss)
-            cell_percent(o, s->drop);
-        cell_text(o, s->cause);
+            it_page_percent(o, s->drop);
+        it_page_text(o, s->cause);
         bool acts = s->line && s->line[0];
         it_out_add(o, acts ? "<td class=\"name\"><code>" : "<td class=\"name\">");
         it_out_html(o, s->line);
         it_out_add(o, acts ? "</code></td></tr>\n" : "no line of a recipe acts on it</td></tr>\n");
     }
-    table_end(o);
+    it_page_table_end(o);
     it_out_add(o, "</section>\n");
 }
 
@@ -411,26 +319,26 @@ static void steps(it_out *o, const it_report *r)
     if (!r->steps_len)
         return;
     char a[32];
-    section(o, "steps", "Steps tried");
+    it_page_section(o, "steps", "Steps tried");
     steps_caption(o, r);
-    table_begin(o, "Points lost: of top-1, against the float network, with the standard error of this paired difference",
+    it_page_table(o, "Points lost: of top-1, against the float network, with the standard error of this paired difference",
                 "Step|Change|>Size|>Accuracy|>Points lost|>Same answer|>dB|>Seconds|Standing");
     for (size_t i = 0; i < r->steps_len; i++) {
         const it_report_step *s = &r->steps[i];
         it_out_add(o, "<tr>");
-        cell_text(o, s->what);
-        cell_text(o, s->change);
+        it_page_text(o, s->what);
+        it_page_text(o, s->change);
         it_out_printf(o, "<td class=\"n\">%s</td>", s->failed ? "\u2013" : it_report_bytes(s->bytes, a));
-        cell_percent(o, s->accuracy);
+        it_page_percent(o, s->accuracy);
         if (isnan(s->drop) || isnan(s->accuracy))
             it_out_add(o, "<td class=\"n\">\u2013</td>");
         else
             it_out_printf(o, "<td class=\"n\">%s ± %.2f</td>", it_report_points(100 * s->drop, a), 100 * s->drop_error);
-        cell_percent(o, s->agreement);
+        it_page_percent(o, s->agreement);
         cell_db(o, s->db);
         it_out_printf(o, "<td class=\"n\">%.1f</td><td>%s</td></tr>\n", s->seconds, standing(r, s));
     }
-    table_end(o);
+    it_page_table_end(o);
     it_out_add(o, "</section>\n");
 }
 
@@ -439,21 +347,21 @@ static void points(it_out *o, const it_report *r)
     if (!r->points_len)
         return;
     char a[32];
-    section(o, "pareto", "Size against accuracy");
+    it_page_section(o, "pareto", "Size against accuracy");
     if (r->points_len > 1) { /* a point is no curve */
         it_out_add(o, "<div class=\"scroll\" tabindex=\"0\">");
         it_plot_points(o, r);
         it_out_add(o, "</div>");
     }
-    table_begin(o, "Steps that no other beats in both", "Point|>Size|>Accuracy|Chosen");
+    it_page_table(o, "Steps that no other beats in both", "Point|>Size|>Accuracy|Chosen");
     for (size_t i = 0; i < r->points_len; i++) {
         it_out_add(o, "<tr>");
-        cell_text(o, r->points[i].label);
+        it_page_text(o, r->points[i].label);
         it_out_printf(o, "<td class=\"n\">%s</td>", it_report_bytes(r->points[i].bytes, a));
-        cell_percent(o, r->points[i].accuracy);
+        it_page_percent(o, r->points[i].accuracy);
         it_out_printf(o, "<td>%s</td></tr>\n", r->points[i].chosen ? "yes" : "");
     }
-    table_end(o);
+    it_page_table_end(o);
     it_out_add(o, "</section>\n");
 }
 
@@ -461,7 +369,7 @@ static void notes(it_out *o, const it_report *r)
 {
     if (!r->notes_len)
         return;
-    section(o, "notes", "Notes");
+    it_page_section(o, "notes", "Notes");
     it_out_add(o, "<ul>");
     for (size_t i = 0; i < r->notes_len; i++) {
         it_out_add(o, "<li><b>");
@@ -476,17 +384,12 @@ static void notes(it_out *o, const it_report *r)
 intact_status it_report_write_html(const it_report *r, const char *path, const intact_alloc *a, intact_error *err)
 {
     it_out o = {.alloc = a};
-    it_out_add(
-        &o, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
-    it_out_html(&o, r->network);
-    it_out_add(&o, " quantized</title><style>\n");
-    it_out_add(&o, style);
-    it_out_add(&o, "</style></head><body>\n");
+    it_page_begin(&o, r->network, "quantized");
     summary(&o, r);
     it_out_add(&o, "<main>\n");
     static void (*const sections[])(it_out *, const it_report *) = {accuracy, advice, done, layers, sensitivity, steps, points, details, notes};
     for (size_t i = 0; i < IT_LEN(sections); i++)
         sections[i](&o, r);
-    it_out_add(&o, "</main></body></html>\n");
+    it_page_end(&o);
     return it_out_write(&o, path, err);
 }

@@ -27,6 +27,11 @@ const char *it_report_bytes(double v, char buf[32]);
 const char *it_report_percent(double fraction, char buf[32]);
 const char *it_report_points(double points, char buf[32]); /* "+0.25", "0.00" */
 
+/* Where a plot's values are drawn: pixels, and the values at their ends. What lies beyond low or high is drawn there. */
+typedef struct it_plot_frame { double x0, x1, y0, y1, left, right, low, high; } it_plot_frame;
+double it_plot_x(const it_plot_frame *f, double v);
+double it_plot_y(const it_plot_frame *f, double v);
+
 /* SVG, one element each. */
 void it_plot_hist(it_out *o, const it_report_hist *h, const char *title, const char *colour);
 void it_plot_layers(it_out *o, const it_report *r);

@@ -57,15 +57,13 @@ void it_plot_hist(it_out *o, const it_report_hist *h, const char *title, const c
 
 /* ---- ratios of all layers in order ---- */
 
-typedef struct frame { double x0, x1, y0, y1, left, right, low, high; } frame; /* pixels; values at their ends */
-
-static double at_x(const frame *f, double v) { return f->x0 + (f->x1 - f->x0) * (f->right > f->left ? (v - f->left) / (f->right - f->left) : 0.5); }
-static double at_y(const frame *f, double v)
+double it_plot_x(const it_plot_frame *f, double v) { return f->x0 + (f->x1 - f->x0) * (f->right > f->left ? (v - f->left) / (f->right - f->left) : 0.5); }
+double it_plot_y(const it_plot_frame *f, double v)
 {
     return f->y0 + (f->y1 - f->y0) * (f->high > f->low ? (f->high - fmin(fmax(v, f->low), f->high)) / (f->high - f->low) : 0.5);
 }
 
-static void widen(frame *f, double v)
+static void widen(it_plot_frame *f, double v)
 {
     if (isfinite(v)) {
         f->low = fmin(f->low, floor(v / 10) * 10);
@@ -73,20 +71,20 @@ static void widen(frame *f, double v)
     }
 }
 
-static void grid_db(it_out *o, const frame *f)
+static void grid_db(it_out *o, const it_plot_frame *f)
 {
     double step = f->high - f->low > 60 ? 20 : 10;
     for (double v = f->low; v <= f->high + 0.1; v += step)
-        it_out_printf(o, "<path class=\"grid\" d=\"M%.0f %.1fH%.0f\"/><text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>", f->x0, at_y(f, v), f->x1,
-                      f->x0 - 6, at_y(f, v) + 4, v);
+        it_out_printf(o, "<path class=\"grid\" d=\"M%.0f %.1fH%.0f\"/><text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>", f->x0, it_plot_y(f, v), f->x1,
+                      f->x0 - 6, it_plot_y(f, v) + 4, v);
 }
 
 /* One number of one thing: a row of the plot's two. */
 typedef struct series { double (*at)(const it_report *r, size_t i); const char *(*name)(const it_report *r, size_t i); const char *what; bool square; } series;
 
-static void mark(it_out *o, const frame *f, const it_report *r, const series *s, size_t i)
+static void mark(it_out *o, const it_plot_frame *f, const it_report *r, const series *s, size_t i)
 {
-    double v = s->at(r, i), x = at_x(f, (double)i + 1), y = at_y(f, v);
+    double v = s->at(r, i), x = it_plot_x(f, (double)i + 1), y = it_plot_y(f, v);
     char buf[32];
     if (!isfinite(v))
         return;
@@ -102,7 +100,7 @@ static void mark(it_out *o, const frame *f, const it_report *r, const series *s,
 /* The line is of the second series. */
 static void plot_db(it_out *o, const it_report *r, size_t len, const series two[2], const char *title)
 {
-    frame f = {.x0 = 40, .x1 = SNR_W - 8, .y0 = 10, .y1 = SNR_H - 34, .left = 1, .right = (double)len, .low = 20, .high = 40};
+    it_plot_frame f = {.x0 = 40, .x1 = SNR_W - 8, .y0 = 10, .y1 = SNR_H - 34, .left = 1, .right = (double)len, .low = 20, .high = 40};
     for (size_t i = 0; i < len; i++)
         for (int k = 0; k < 2; k++)
             widen(&f, two[k].at(r, i));
@@ -112,7 +110,7 @@ static void plot_db(it_out *o, const it_report *r, size_t len, const series two[
     it_out_add(o, "<path class=\"line\" d=\"");
     for (size_t i = 0; i < len; i++)
         if (isfinite(two[1].at(r, i))) {
-            it_out_printf(o, "%c%.1f %.1f", pen ? 'L' : 'M', at_x(&f, (double)i + 1), at_y(&f, two[1].at(r, i)));
+            it_out_printf(o, "%c%.1f %.1f", pen ? 'L' : 'M', it_plot_x(&f, (double)i + 1), it_plot_y(&f, two[1].at(r, i)));
             pen = true;
         }
     it_out_add(o, pen ? "\"/>" : "M0 0\"/>");
@@ -121,7 +119,7 @@ static void plot_db(it_out *o, const it_report *r, size_t len, const series two[
             mark(o, &f, r, &two[k], i);
     size_t every = len / 24 + 1;
     for (size_t i = 0; i < len; i += every)
-        it_out_printf(o, "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%zu</text>", at_x(&f, (double)i + 1), SNR_H - 18, i + 1);
+        it_out_printf(o, "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%zu</text>", it_plot_x(&f, (double)i + 1), SNR_H - 18, i + 1);
     it_out_printf(o, "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"middle\">layer, in order of execution; dB upward</text></svg>", SNR_W / 2, SNR_H - 3);
 }
 
@@ -151,7 +149,7 @@ void it_plot_sensitivity(it_out *o, const it_report *r)
 
 void it_plot_points(it_out *o, const it_report *r)
 {
-    frame f = {.x0 = 56, .x1 = SNR_W - 40, .y0 = 12, .y1 = SNR_H - 34, .left = INFINITY, .right = -INFINITY, .low = INFINITY, .high = -INFINITY};
+    it_plot_frame f = {.x0 = 56, .x1 = SNR_W - 40, .y0 = 12, .y1 = SNR_H - 34, .left = INFINITY, .right = -INFINITY, .low = INFINITY, .high = -INFINITY};
     char a[32], b[32];
     for (size_t i = 0; i < r->points_len; i++) {
         f.left = fmin(f.left, r->points[i].bytes), f.right = fmax(f.right, r->points[i].bytes);
@@ -160,17 +158,17 @@ void it_plot_points(it_out *o, const it_report *r)
     it_out_printf(o, "<svg class=\"wide\" viewBox=\"0 0 %.0f %.0f\" role=\"img\"><title>Size against accuracy</title>", SNR_W, SNR_H);
     for (int k = 0; k <= 2; k++) {
         double v = f.low + (f.high - f.low) * k / 2, s = f.left + (f.right - f.left) * k / 2;
-        it_out_printf(o, "<path class=\"grid\" d=\"M%.0f %.1fH%.0f\"/><text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%.1f</text>", f.x0, at_y(&f, v), f.x1,
-                      f.x0 - 6, at_y(&f, v) + 4, 100 * v);
-        it_out_printf(o, "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%s</text>", at_x(&f, s), SNR_H - 18, it_report_bytes(s, a));
+        it_out_printf(o, "<path class=\"grid\" d=\"M%.0f %.1fH%.0f\"/><text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%.1f</text>", f.x0, it_plot_y(&f, v), f.x1,
+                      f.x0 - 6, it_plot_y(&f, v) + 4, 100 * v);
+        it_out_printf(o, "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%s</text>", it_plot_x(&f, s), SNR_H - 18, it_report_bytes(s, a));
     }
     it_out_add(o, "<path class=\"line\" d=\"");
     for (size_t i = 0; i < r->points_len; i++)
-        it_out_printf(o, "%c%.1f %.1f", i ? 'L' : 'M', at_x(&f, r->points[i].bytes), at_y(&f, r->points[i].accuracy));
+        it_out_printf(o, "%c%.1f %.1f", i ? 'L' : 'M', it_plot_x(&f, r->points[i].bytes), it_plot_y(&f, r->points[i].accuracy));
     it_out_add(o, "\"/>");
     for (size_t i = 0; i < r->points_len; i++) {
         const it_report_point *p = &r->points[i];
-        it_out_printf(o, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%d\"><title>", p->chosen ? "b" : "a", at_x(&f, p->bytes), at_y(&f, p->accuracy),
+        it_out_printf(o, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%d\"><title>", p->chosen ? "b" : "a", it_plot_x(&f, p->bytes), it_plot_y(&f, p->accuracy),
                       p->chosen ? 6 : 4);
         it_out_html(o, p->label);
         it_out_printf(o, ": %s, %s</title></circle>", it_report_bytes(p->bytes, a), it_report_percent(p->accuracy, b));
