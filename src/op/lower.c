@@ -108,13 +108,32 @@ void it_lower_alias(it_lower *lw, const it_value *out, uint32_t tensor)
         lw->tensor_of[out->id] = tensor;
 }
 
-/* The same constant once more: steps of a recurrent layer share theirs. The latest ones are looked at first, and not all of a large program's. */
-static bool find_const(const it_prog *p, intact_type type, uint64_t len, const void *data, size_t bytes, uint32_t *out)
+intact_status it_lower_const_new(it_lower *lw, intact_type type, uint64_t len, const void *data, uint32_t *out, intact_error *err)
 {
+    it_prog *p = lw->prog;
+    size_t bytes;
+    uint8_t *room;
+    if (len > SIZE_MAX / 16 || !it_mul_size((size_t)len, intact_type_bytes(type), &bytes))
+        return it_fail_nomem(err, "constant", SIZE_MAX);
+    room = it_arena_new(&p->arena, bytes + IT_ALIGN);
+    if (!room || p->consts.len >= UINT32_MAX - 1 || !IT_VEC_ROOM(p->arena.alloc, p->consts))
+        return it_fail_nomem(err, "constant", bytes);
+    room += (IT_ALIGN - (uintptr_t)room % IT_ALIGN) % IT_ALIGN;
+    memcpy(room, data, bytes);
+    *out = (uint32_t)p->consts.len;
+    p->consts.items[p->consts.len++] = (it_pconst){ .type = type, .len = len, .data = room };
+    return INTACT_OK;
+}
+
+/* The same constant once more: steps of a recurrent layer share theirs. The latest ones are looked at first, and not all of a large program's. */
+bool it_lower_const_find(const it_lower *lw, const it_pconst *want, size_t bytes, uint32_t *out)
+{
+    const it_prog *p = lw->prog;
     const size_t looks = p->consts.len < CONST_LOOKS ? p->consts.len : CONST_LOOKS;
     for (size_t i = p->consts.len; i-- > p->consts.len - looks;) {
         const it_pconst *c = &p->consts.items[i];
-        if (c->type == type && c->len == len && c->bits == 0 && memcmp(c->data, data, bytes) == 0) {
+        if (c->type == want->type && c->len == want->len && c->bits == want->bits && c->rows == want->rows && c->table == want->table &&
+            memcmp(c->data, want->data, bytes) == 0) {
             *out = (uint32_t)i;
             return true;
         }
@@ -124,21 +143,12 @@ static bool find_const(const it_prog *p, intact_type type, uint64_t len, const v
 
 intact_status it_lower_const(it_lower *lw, intact_type type, uint64_t len, const void *data, uint32_t *out, intact_error *err)
 {
-    it_prog *p = lw->prog;
     size_t bytes;
-    uint8_t *room;
     if (len > SIZE_MAX / 16 || !it_mul_size((size_t)len, intact_type_bytes(type), &bytes))
         return it_fail_nomem(err, "constant", SIZE_MAX);
-    if (find_const(p, type, len, data, bytes, out))
+    if (it_lower_const_find(lw, &(it_pconst){ .type = type, .len = len, .data = data }, bytes, out))
         return INTACT_OK;
-    room = it_arena_new(&p->arena, bytes + IT_ALIGN);
-    if (!room || p->consts.len >= UINT32_MAX - 1 || !IT_VEC_ROOM(p->arena.alloc, p->consts))
-        return it_fail_nomem(err, "constant", bytes);
-    room += (IT_ALIGN - (uintptr_t)room % IT_ALIGN) % IT_ALIGN;
-    memcpy(room, data, bytes);
-    *out = (uint32_t)p->consts.len;
-    p->consts.items[p->consts.len++] = (it_pconst){ .type = type, .len = len, .data = room };
-    return INTACT_OK;
+    return it_lower_const_new(lw, type, len, data, out, err);
 }
 
 intact_status it_lower_emit(it_lower *lw, const it_instr *kind, const char *layer, const uint32_t *in, uint32_t in_len,

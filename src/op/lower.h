@@ -23,8 +23,12 @@ INTACT_MUST_USE intact_status it_lower_temp(it_lower *lw, const char *name, inta
                                             float scale, int32_t zero, uint32_t *out, intact_error *err);
 /* The output value is the very tensor of the input (identity, dropout, trivial reshape with the same runtime dims). */
 void it_lower_alias(it_lower *lw, const it_value *out, uint32_t tensor);
-/* A constant: len elements, copied. */
+/* A constant: len elements, copied; one that is there already serves again. */
 INTACT_MUST_USE intact_status it_lower_const(it_lower *lw, intact_type type, uint64_t len, const void *data, uint32_t *out, intact_error *err);
+/* The same, always one of its own, which may be changed. */
+INTACT_MUST_USE intact_status it_lower_const_new(it_lower *lw, intact_type type, uint64_t len, const void *data, uint32_t *out, intact_error *err);
+/* A constant that equals want, whose content is bytes long, among the latest ones. */
+bool it_lower_const_find(const it_lower *lw, const it_pconst *want, size_t bytes, uint32_t *out);
 /* Appends an instruction; args is kind->args_bytes, copied. */
 INTACT_MUST_USE intact_status it_lower_emit(it_lower *lw, const it_instr *kind, const char *layer, const uint32_t *in, uint32_t in_len,
                                             const uint32_t *out, uint32_t out_len, const void *args, intact_error *err);

@@ -108,14 +108,13 @@ intact_status it_lower_weights(it_lower *lw, const it_weights *w, int bits, uint
     uint32_t table = 0;
     put_all(&k, (int8_t *)room + k.bytes, room);
     intact_status st = it_lower_const(lw, INTACT_S8, k.table_len, room + k.bytes, &table, err);
-    if (st == INTACT_OK)
-        st = it_lower_const(lw, INTACT_S8, k.bytes, room, out, err);
-    if (st == INTACT_OK) {
-        it_pconst *c = &lw->prog->consts.items[*out];
-        c->len = (uint64_t)(w->out_c * w->per_out);
-        c->bits = k.bits;
-        c->rows = (uint32_t)w->out_c;
-        c->table = table;
+    it_pconst packed = { .type = INTACT_S8, .len = (uint64_t)(w->out_c * w->per_out), .data = room, .bits = k.bits, .rows = (uint32_t)w->out_c, .table = table };
+    if (st == INTACT_OK && !it_lower_const_find(lw, &packed, k.bytes, out)) {
+        st = it_lower_const_new(lw, INTACT_S8, k.bytes, room, out, err);
+        if (st == INTACT_OK) {
+            packed.data = lw->prog->consts.items[*out].data;
+            lw->prog->consts.items[*out] = packed;
+        }
     }
     it_alloc_free(lw->alloc, room, k.bytes + k.table_len);
     return st;

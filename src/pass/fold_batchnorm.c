@@ -31,7 +31,7 @@ typedef struct layer {
 static bool layer_of(it_node *n, layer *l)
 {
     const it_value *w = n ? it_edit_in(n, 1) : NULL, *b = n ? it_edit_in(n, 2) : NULL;
-    if (!n || !weights_of(w) || (b && !it_edit_floats(b)) || n->in[0]->q || n->out[0]->q || n->out[0]->t.type != IT_F32) return false;
+    if (!n || n->out_len < 1 || !n->out[0] || !weights_of(w) || (b && !it_edit_floats(b)) || n->in[0]->q || n->out[0]->q || n->out[0]->t.type != IT_F32) return false;
     const it_tensor *t = &w->t;
     int64_t all = it_tensor_len(t);
     if (all == 0 || t->rank < 2) return false;

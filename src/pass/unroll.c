@@ -3,6 +3,7 @@
 #include "pass/unroll.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "op/recurrent.h"
@@ -11,6 +12,7 @@
 #define OPSET 13   /* of the operators that stand in */
 #define KINDS 32   /* different things in a step */
 #define STEPS_MAX 4096
+#define LISTS 16     /* different lists of whole numbers besides the steps */
 
 typedef struct unroll {
     it_graph *g;
@@ -20,8 +22,9 @@ typedef struct unroll {
     int64_t at;           /* the step being made, from 0 in the order of work */
     struct { const char *what; it_value *first; } kind[KINDS];
     int kinds;
+    struct { int64_t dim[3], len; it_value *v; } list[LISTS];
+    int lists;
     it_value *w, *b, *r, *r_bias, *reset_r; /* (G*H,I), (G*H), (G*H,H); of linear_before_reset; of the new state's gate alone */
-    it_value *index;      /* of this step */
     intact_status st;
     intact_error *err;
 } unroll;
@@ -39,18 +42,36 @@ static bool stop_nomem(unroll *u, const void *p)
     return !p;
 }
 
+/* what is said once a layer. */
 static it_value *constant(unroll *u, const char *what, const it_tensor *t)
 {
-    it_value *v = NULL;
     const char *name = u->st == INTACT_OK ? it_arena_printf(&u->g->arena, "%s.%s", u->base, what) : NULL;
     if (u->st != INTACT_OK || stop_nomem(u, name)) return NULL;
-    stop(u, it_edit_const(u->g, name, t, &v, u->err));
+    it_value *v = it_graph_const(u->g, name, t);
+    return stop_nomem(u, v) ? NULL : v;
+}
+
+/* Up to three whole numbers; one constant for all who ask for the same. */
+static it_value *ints(unroll *u, const int64_t *list, int64_t len)
+{
+    char what[32];
+    for (int i = 0; i < u->lists; i++)
+        if (u->list[i].len == len && memcmp(u->list[i].dim, list, (size_t)len * sizeof *list) == 0) return u->list[i].v;
+    snprintf(what, sizeof what, "list%d", u->lists);
+    it_value *v = constant(u, what, &(it_tensor){.type = IT_I64, .rank = 1, .dim = {len}, .data = (int64_t *)(uintptr_t)list});
+    if (v && u->lists < LISTS) {
+        memcpy(u->list[u->lists].dim, list, (size_t)len * sizeof *list);
+        u->list[u->lists].len = len;
+        u->list[u->lists++].v = v;
+    }
     return v;
 }
 
-static it_value *ints(unroll *u, const char *what, int rank, const int64_t *list, int64_t len)
+static it_value *step_index(unroll *u, int64_t t)
 {
-    return constant(u, what, &(it_tensor){.type = IT_I64, .rank = rank, .dim = {len}, .data = (int64_t *)(uintptr_t)list});
+    char what[32];
+    snprintf(what, sizeof what, "%lld.step", (long long)u->at);
+    return constant(u, what, &(it_tensor){.type = IT_I64, .rank = 0, .data = &t});
 }
 
 /* The first of its kind gives its quantization parameters to those of later steps. */
@@ -104,7 +125,7 @@ static it_value *binary(unroll *u, const char *what, const char *onnx, it_value 
 /* Columns first..last-1 of x (B, ...). */
 static it_value *columns(unroll *u, const char *what, it_value *x, int64_t first, int64_t last)
 {
-    it_value *from = ints(u, "from", 1, &first, 1), *to = ints(u, "to", 1, &last, 1), *axis = ints(u, "axis", 1, &(int64_t){1}, 1);
+    it_value *from = ints(u, &first, 1), *to = ints(u, &last, 1), *axis = ints(u, &(int64_t){1}, 1);
     return emit(u, (emit_spec){.what = what, .onnx = "Slice", .in = {x, from, to, axis}, .in_len = 4});
 }
 
@@ -211,6 +232,8 @@ static intact_status check(const it_node *n, const recurrent *k, intact_error *e
     for (int i = 5; i < 7; i++)
         if (it_edit_in(n, i) && !is_zero(n->in[i])) why = "an initial state that is not zero";
     if (n->out_len > 2 && n->out[2] && n->out[2]->is_output) why = "its cell state as an output of the network";
+    if (n->out_len > 0 && n->out[0] && n->out[0]->is_output)
+        why = "the states of all steps as an output of the network, with the steps first; an integer network has the batch first: Squeeze and Transpose them (batch_first=True in PyTorch)";
     if (n->in[0]->t.rank != 3 || n->in[0]->t.dim[0] > STEPS_MAX) why = "a sequence of unknown length, or of more than 4096 steps";
     return why ? it_node_fail(n, err, INTACT_E_UNSUPPORTED, "has %s: that has no integer form", why) : INTACT_OK;
 }
@@ -263,14 +286,8 @@ static void make_constants(unroll *u, const recurrent *k)
 
 static void replace(unroll *u, it_node *reader, it_value *by)
 {
-    if (u->st != INTACT_OK) return;
-    if (reader->out[0]->is_output) { /* the name stays */
-        it_node *p = by->producer;
-        it_edit_take(u->g, p, reader);
-        return;
-    }
-    it_graph_replace(u->g, reader->out[0], by);
-    it_graph_remove(u->g, reader);
+    it_value *in[1] = {by};
+    if (u->st == INTACT_OK) stop(u, it_edit_become(u->g, reader, it_op_find("Identity", "", OPSET), in, 1, NULL, 0, u->err)); /* passes fold it where its name may go */
 }
 
 /* All states as (B, T, H). */
@@ -278,7 +295,7 @@ static it_value *stack(unroll *u, it_value *const *h)
 {
     it_graph *g = u->g;
     const int64_t shape[3] = {0, 1, u->hidden};
-    it_value *to = ints(u, "row", 1, shape, 3);
+    it_value *to = ints(u, shape, 3);
     const char *name = it_arena_printf(&g->arena, "%s.states", u->base);
     it_node *n = name && u->st == INTACT_OK ? it_graph_node(g, name, it_op_find("Concat", "", OPSET), (int)u->steps, 1) : NULL;
     it_value *y = n ? it_graph_value(g, name) : NULL;
@@ -336,12 +353,20 @@ static intact_status replace_sequence(unroll *u, it_value *y, it_value *const *b
     return u->st;
 }
 
+/* Who takes the one direction out of (1, B, H). */
+static bool takes_direction(const it_node *q)
+{
+    if (it_edit_is(q, "Squeeze")) return q->out[0]->t.rank == 2 && q->out[0]->t.dim[1] == q->in[0]->t.dim[2];
+    return it_edit_is(q, "Gather") && it_edit_attr_int(q, "axis", 0) == 0 && q->in[1]->is_const && q->in[1]->t.rank == 0;
+}
+
 /* The last state as ONNX gives it: (1, B, H). */
 static void replace_last(unroll *u, it_value *y, it_value *h, const char *what)
 {
-    const int64_t shape[3] = {1, -1, u->hidden};
     if (!y || u->st != INTACT_OK) return;
-    it_value *v = binary(u, what, "Reshape", h, ints(u, what, 1, shape, 3), 0);
+    for (size_t i = 0; i < u->g->nodes.len && u->st == INTACT_OK; i++)
+        if (u->g->nodes.items[i]->in_len && u->g->nodes.items[i]->in[0] == y && takes_direction(u->g->nodes.items[i])) replace(u, u->g->nodes.items[i], h);
+    it_value *v = binary(u, what, "Unsqueeze", h, ints(u, &(int64_t){0}, 1), 0);
     if (u->st != INTACT_OK) return;
     it_node *p = v->producer;
     p->out[0]->producer = NULL;
@@ -351,6 +376,17 @@ static void replace_last(unroll *u, it_value *y, it_value *h, const char *what)
     y->producer = p;
 }
 
+/* A name that no value begins with yet: the node's, else that of a value that it gives. */
+static const char *base_of(const it_graph *g, const it_node *n)
+{
+    const size_t len = strlen(n->name);
+    bool taken = false;
+    for (size_t i = 0; i < g->values.len; i++) taken = taken || (strncmp(g->values.items[i]->name, n->name, len) == 0 && g->values.items[i]->name[len] == '.');
+    for (int k = 0; taken && k < n->out_len; k++)
+        if (n->out[k]) return n->out[k]->name;
+    return n->name;
+}
+
 static intact_status unroll_one(it_graph *g, it_node *n, const recurrent *k, intact_error *err)
 {
     it_value *x;
@@ -358,14 +394,14 @@ static intact_status unroll_one(it_graph *g, it_node *n, const recurrent *k, int
     IT_TRY(batch_first(n, &x, err));
     const it_rnn_args *a = n->args;
     const it_tensor *r = &n->in[2]->t;
-    unroll u = {.g = g, .n = n, .base = n->name, .steps = n->in[0]->t.dim[0], .in = n->in[0]->t.dim[2], .hidden = r->dim[2], .err = err};
+    unroll u = {.g = g, .n = n, .base = base_of(g, n), .steps = n->in[0]->t.dim[0], .in = n->in[0]->t.dim[2], .hidden = r->dim[2], .err = err};
     it_value **by_time = it_arena_new(&g->arena, (size_t)(u.steps + 1) * sizeof *by_time);
     if (stop_nomem(&u, by_time)) return u.st;
     make_constants(&u, k);
     state s = {0};
     for (u.at = 0; u.at < u.steps && u.st == INTACT_OK; u.at++) {
         const int64_t t = a->reverse ? u.steps - 1 - u.at : u.at;
-        it_value *index = ints(&u, "step", 0, &t, 0);
+        it_value *index = step_index(&u, t);
         it_value *row = emit(&u, (emit_spec){.what = "x", .onnx = "Gather", .in = {x, index}, .in_len = 2, .attr = {.name = "axis", .kind = IT_ATTR_INT, .i = 1}});
         k->step(&u, product(&u, "in", row, u.w, u.b), &s);
         by_time[t] = s.h;

@@ -16,7 +16,7 @@ typedef struct form {
     const char *onnx;
     int gates;
     bool bias, linear, reverse;
-    enum { LAST, LAST_AND_CELL, SEQUENCE, ONE_STEP, STEPS_FIRST } read;
+    enum { LAST, LAST_AND_CELL, LAST_SQUEEZED, LAST_TAKEN, LAST_ALONE, SEQUENCE, ONE_STEP, TWO_STEPS, STEPS_FIRST, STEPS_OUT } read;
     enum { FINE, WITH_LENGTHS, WITH_STATE, ZERO_STATE, RELU, TWO_WAYS, TURNED } what;
 } form;
 static form now; /* what build makes; tests are one thread */
@@ -62,10 +62,17 @@ static void build(test_net *t)
     it_value *y = layer(t, x);
     if (now.read == LAST || now.read == LAST_AND_CELL) test_output(t, test_node(t, "Relu", IN(output_of(t, y, 1)), NULL));
     if (now.read == LAST_AND_CELL) test_output(t, test_node(t, "Relu", IN(output_of(t, y, 2)), NULL));
-    if (now.read < SEQUENCE) return;
+    if (now.read == LAST_SQUEEZED || now.read == LAST_ALONE)
+        test_output(t, test_node(t, "Relu", IN(test_node(t, "Squeeze", IN(output_of(t, y, 1), test_ints(t, 1, DIM(0))), NULL)), NULL));
+    if (now.read == LAST_ALONE) y->producer->out[0] = NULL; /* nobody asks for the states of all steps */
+    if (now.read == LAST_TAKEN) test_output(t, test_node(t, "Gather", IN(output_of(t, y, 1), test_ints(t, 0, DIM(-1))), ATTRS(A_INT("axis", 0))));
+    if (now.read == STEPS_OUT) test_output(t, y);
+    if (now.read < SEQUENCE || now.read == STEPS_OUT) return;
     it_value *flat = test_node(t, "Reshape", IN(y, test_ints(t, 3, DIM(STEPS, -1, HIDDEN))), NULL);
     if (now.read == STEPS_FIRST)
         test_output(t, test_node(t, "Relu", IN(flat), NULL));
+    else if (now.read == TWO_STEPS) /* both are outputs, one of them twice */
+        for (int64_t i = 0; i < 3; i++) test_output(t, test_node(t, "Gather", IN(flat, test_ints(t, 0, DIM(i < 2 ? -1 : 1))), ATTRS(A_INT("axis", 0))));
     else if (now.read == SEQUENCE)
         test_output(t, test_node(t, "Transpose", IN(flat), ATTRS(A_INTS("perm", 1, 0, 2))));
     else
@@ -93,7 +100,7 @@ static void answers_stay(void **state)
     (void)state;
     const form layers[] = {{"LSTM", 4, .bias = true}, {"LSTM", 4, .bias = false}, {"GRU", 3, .bias = true}, {"GRU", 3, .bias = false}, {"GRU", 3, .bias = true, .linear = true}, {"RNN", 1, .bias = true}};
     for (size_t i = 0; i < IT_LEN(layers); i++)
-        for (int read = LAST; read <= ONE_STEP; read++)
+        for (int read = LAST; read <= TWO_STEPS; read++)
             for (int reverse = 0; reverse < 2; reverse++) {
                 form f = layers[i];
                 f.read = read;
@@ -151,6 +158,7 @@ static void others_are_refused(void **state)
     refused((form){"GRU", 3, .what = TWO_WAYS}, "two directions");
     refused((form){"GRU", 3, .what = TURNED}, "batch first");
     refused((form){"GRU", 3, .read = STEPS_FIRST}, "batch first");
+    refused((form){"GRU", 3, .read = STEPS_OUT}, "batch first");
 }
 
 int main(void)
