@@ -15,7 +15,7 @@
 #include "ptq/patches.h"
 #include "train/adam.h"
 
-enum { ROWS = 8192, STEPS = 1200, STEPS_8 = 240 /* with 8 bits there is a sixteenth of the error to win */, BATCH = 256, BLOCK = 16 /* channels */ };
+enum { ROWS = 8192, STEPS = 1200, BATCH = 256, BLOCK = 16 /* channels */ };
 enum { SEARCHED = 16 /* inputs of a window whose codes are searched instead of learned */, SWEEPS = 2 };
 #define RATE 0.01f
 #define ZETA 1.1f
@@ -143,9 +143,8 @@ static intact_status learn(ada_block *b, intact_error *err)
 {
     it_adam adam = it_adam_new(RATE);
     const size_t len = (size_t)(b->len * b->k);
-    const uint32_t steps = b->j->q->bits < 8 ? STEPS : STEPS_8;
-    for (uint32_t step = 0; step < steps; step++) {
-        double at = (double)step / steps, beta = at < WARM ? 0 : BETA_FIRST + (BETA_LAST - BETA_FIRST) * (at - WARM) / (1 - WARM);
+    for (uint32_t step = 0; step < STEPS; step++) {
+        double at = (double)step / STEPS, beta = at < WARM ? 0 : BETA_FIRST + (BETA_LAST - BETA_FIRST) * (at - WARM) / (1 - WARM);
         for (int64_t o = 0; o < b->len; o++) {
             float lo, hi;
             code_limits(b->j->q, scale_at(b, o), &lo, &hi);
@@ -274,7 +273,7 @@ static intact_status adaround(it_ptq *p, it_node *n, it_quant *q, int8_t *codes,
 {
     it_patches t;
     it_linear l;
-    if (!n->op->quant.linear || !n->op->quant.linear(n, &n->in[0]->t, &l))
+    if (q->bits >= 8 || !n->op->quant.linear || !n->op->quant.linear(n, &n->in[0]->t, &l)) /* with 8 bits there is little error to win, and what a few samples teach costs more */
         return it_rounding_nearest.round(p, n, q, codes, err);
     IT_TRY(it_patches_make(p, n, ROWS, 0, &t, err));
     intact_status st = fit_layer(p, n, q, &t, codes, err);
