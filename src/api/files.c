@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "api/api.h"
@@ -36,6 +37,39 @@ bool it_api_same_file(const char *a, const char *b)
     return !has_a && !has_b && real_place(a, p) && real_place(b, q) && strcmp(p, q) == 0;
 }
 
+static bool ends_with(const char *name, const char *end)
+{
+    const size_t n = strlen(name), e = strlen(end);
+    return n >= e && strcasecmp(name + n - e, end) == 0;
+}
+
+/* What belongs to a data set besides the path that names it: labels beside an IDX file, labels.txt and the images of a folder. */
+static bool is_of_data(const char *out, const char *in)
+{
+    static const char *const SAMPLES[] = {"labels.txt", ".jpg", ".jpeg", ".png", ".bin"};
+    struct stat st;
+    char place[PATH_MAX + 256], folder[PATH_MAX];
+    const char *images = strstr(in, "images-idx3");
+    if (stat(out, &st) != 0 || !S_ISREG(st.st_mode)) /* nothing is there to be lost */
+        return false;
+    if (images && strlen(in) + 4 < sizeof folder) {
+        memcpy(folder, in, strlen(in) + 1);
+        memcpy(folder + (images - in), "labels-idx1", strlen("labels-idx1"));
+        char *gz = folder + strlen(folder) - (ends_with(folder, ".gz") ? 3 : 0);
+        if (it_api_same_file(out, folder))
+            return true;
+        memcpy(gz, *gz ? "" : ".gz", *gz ? 1 : 4);
+        return it_api_same_file(out, folder);
+    }
+    if (stat(in, &st) != 0 || !S_ISDIR(st.st_mode) || !realpath(in, folder) || !realpath(out, place))
+        return false;
+    const size_t len = strlen(folder);
+    bool sample = false;
+    for (size_t i = 0; i < IT_LEN(SAMPLES); i++)
+        sample = sample || ends_with(place, SAMPLES[i]);
+    return sample && strncmp(place, folder, len) == 0 && (place[len] == '/' || len == 1);
+}
+
 intact_status it_api_files_apart(const it_api_file *outs, size_t outs_len, const it_api_file *ins, size_t ins_len, intact_error *err)
 {
     for (size_t i = 0; i < outs_len; i++) {
@@ -44,6 +78,9 @@ intact_status it_api_files_apart(const it_api_file *outs, size_t outs_len, const
         for (size_t k = 0; k < ins_len; k++)
             if (ins[k].path && it_api_same_file(outs[i].path, ins[k].path))
                 return it_fail(err, INTACT_E_ARG, outs[i].path, "is %s itself, which would be overwritten; %s needs another file", ins[k].what, outs[i].what);
+        for (size_t k = 0; k < ins_len; k++)
+            if (ins[k].path && is_of_data(outs[i].path, ins[k].path))
+                return it_fail(err, INTACT_E_ARG, outs[i].path, "belongs to %s, and would be overwritten; %s needs another file", ins[k].what, outs[i].what);
         for (size_t k = 0; k < i; k++)
             if (outs[k].path && it_api_same_file(outs[i].path, outs[k].path))
                 return it_fail(err, INTACT_E_ARG, outs[i].path, "is where %s goes; %s needs another file", outs[k].what, outs[i].what);

@@ -13,7 +13,7 @@ static intact_status check_files(const it_quantize_job *q, intact_error *err)
 {
     const intact_quantize_options *o = q->o;
     const it_api_file outs[] = {{"what is written", o->output}, {"the report", o->report}, {"the report's JSON", o->report_json}};
-    const it_api_file ins[] = {{"the float network", q->model_path}, {"the calibration data", o->calib.path}, {"the data to judge by", o->eval.path}, {"the labels", o->eval.labels},
+    const it_api_file ins[] = {{"the float network", q->model_path}, {"the calibration data", o->calib.path}, {"the data to judge by", o->eval.path}, {"the labels", o->eval.labels}, {"the labels", o->calib.labels},
                                {"the recipe", o->recipe}, {"the ranges file", o->ranges}};
     it_source s;
     IT_TRY(it_api_files_apart(outs, IT_LEN(outs), ins, IT_LEN(ins), err));

@@ -18,5 +18,8 @@ intact_status it_search_given(it_search *s, intact_error *err)
     if (st == INTACT_OK && s->given)
         it_log(s->c, INTACT_LOG_INFO, "%s came quantized: equalization, bias correction, AdaRound and other bits would change what it came with; they are left out%s", s->model_path,
                s->missing ? ", and calibrators are for what has no scale" : "");
+    if (st == INTACT_OK && s->given)
+        it_log(s->c, INTACT_LOG_WARNING, "losses are against %s itself, computed in float with the codes it came with: what they cost against the network before is not seen here (intact eval --against)",
+               s->model_path);
     return st;
 }

@@ -94,4 +94,11 @@ mv g f
 echo no image > f/0/0.png
 expect 0 'skipped f/0/0.png|skipped 0/0.png' "$intact" train s.onnx -o w.onnx --data f --epochs 1 --batch 16
 expect 0 '1 unreadable ones skipped' "$intact" train s.onnx -o w.onnx --data f --epochs 1 --batch 16
+# outputs that would overwrite a part of the data
+cp a-labels-idx1-ubyte kept
+for o in --metrics --report --report-json --checkpoint -o; do
+    # shellcheck disable=SC2086
+    expect 2 "belongs to the training data" "$intact" train s.onnx $data --epochs 1 -o lost.onnx $o a-labels-idx1-ubyte
+    cmp -s kept a-labels-idx1-ubyte || fail "$o overwrote the labels"
+done
 finish
