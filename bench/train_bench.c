@@ -25,7 +25,7 @@ static int by_size(const void *a, const void *b)
 
 static intact_status prepare(it_graph *g, const char *name, intact_error *err)
 {
-    static const it_pass *const PASSES[] = { &it_pass_free_batch, &it_pass_fold_constants, &it_pass_fold_identities, &it_pass_fuse_clamp, &it_pass_drop_dead };
+    static const it_pass *const PASSES[] = { &it_pass_free_batch, &it_pass_fold_constants, &it_pass_fold_moves, &it_pass_fuse_clamp, &it_pass_drop_dead };
     const it_arch *a = it_arch_find(name);
     if (!a) return it_fail(err, INTACT_E_ARG, name, "no such architecture");
     IT_TRY(it_arch_make(a, &(it_arch_options){ .seed = 1 }, g, err));

@@ -12,7 +12,7 @@ static intact_status check_files(const it_train_job *j, intact_error *err)
 {
     const intact_train_options *o = j->o;
     const it_api_file ins[] = {
-        {"the network that learns", j->model_path}, {"the teacher", o->teacher}, {"the training data", o->data.path}, {"the validation data", o->val.path}};
+        {"the network that learns", j->model_path}, {"the teacher", o->teacher}, {"the training data", o->data.path}, {"the validation data", o->val.path}, {"the labels", o->data.labels}, {"the validation labels", o->val.labels}};
     const it_api_file outs[] = {{"the trained network", o->output},
                                 {"the checkpoint", j->checkpoint},
                                 {"the metrics", o->metrics},
@@ -42,6 +42,12 @@ static intact_status open_data(it_train_job *j, intact_error *err)
     IT_TRY(it_source_open(&j->data, &j->m, &j->o->data, err));
     IT_TRY(pick_some(j, err));
     j->data.feed.io_ends = true;
+    for (int i = 0; i < IT_AUGMENT_COUNT && !j->data.feed.arrays; i++) {
+        const uint32_t side = j->data.feed.dim[1] < j->data.feed.dim[2] ? j->data.feed.dim[1] : j->data.feed.dim[2];
+        if (it_augment_all[i]->number && j->augment.amount[i] >= side)
+            return it_fail(err, INTACT_E_ARG, "training", "--augment %s=%u of images of %ux%u would leave nothing of them; fewer pixels than a side are possible",
+                           it_augment_all[i]->name, j->augment.amount[i], j->data.feed.dim[1], j->data.feed.dim[2]);
+    }
     if (!j->o->val.path)
         return INTACT_OK;
     IT_TRY(it_source_open(&j->val, &j->m, &j->o->val, err));
@@ -102,7 +108,7 @@ static intact_status run(it_train_job *j, intact_error *err)
     intact_status given = give_epochs(j, st == INTACT_OK ? err : NULL);
     IT_TRY(st == INTACT_OK ? given : st);
     IT_TRY(it_api_train_report(j, err));
-    if (!j->o->checkpoint && !j->o->resume && it_api_train_speaks(j))
+    if (!j->o->checkpoint && it_api_train_speaks(j))
         unlink(j->checkpoint); /* nobody asked for it */
     return INTACT_OK;
 }

@@ -13,8 +13,8 @@
 #include "train/restat.h"
 
 /* What makes weights constants of their own; the rest of the network stays as it is. */
-static const it_pass *const plain_passes[] = {&it_pass_free_batch, &it_pass_fold_constants, &it_pass_fold_identities, &it_pass_drop_dead, NULL};
-static const it_pass *const train_passes[] = {&it_pass_free_batch, &it_pass_fold_constants, &it_pass_fold_identities,
+static const it_pass *const plain_passes[] = {&it_pass_free_batch, &it_pass_fold_constants, &it_pass_fold_moves, &it_pass_drop_dead, NULL};
+static const it_pass *const train_passes[] = {&it_pass_free_batch, &it_pass_fold_constants, &it_pass_fold_moves,
                                               &it_pass_fuse_clamp, &it_pass_drop_dead,      NULL};
 
 static intact_status read_graph(it_train_job *j, const it_pass *const *passes, it_graph *g, intact_error *err)

@@ -3,6 +3,7 @@
 #include "api/train_qat.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,15 +65,16 @@ intact_status it_api_train_qat_open(it_train_job *j, intact_error *err)
 
 static char *provenance(const it_train_job *j)
 {
-    char pre[256], *recipe = it_recipe_print(it_qat_recipe(j->qat));
+    char pre[256], seed[24], *recipe = it_recipe_print(it_qat_recipe(j->qat));
     const char *slash = strrchr(j->model_path, '/');
     const intact_train_options *o = j->o;
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
     json_t *how = json_object();
     for (uint64_t i = 0; how && i < j->kept->settings_len; i++)
         json_object_set_new(how, j->kept->settings[i].key, json_string(j->kept->settings[i].value));
-    json_t *root = json_pack("{s:s, s:{s:o*, s:s}, s:{s:s, s:i, s:i}, s:i, s:I, s:I, s:o, s:o*}", "intact", INTACT_VERSION_STRING, "model", "file",
+    json_t *root = json_pack("{s:s, s:{s:o*, s:s}, s:{s:s, s:i, s:i}, s:i, s:I, s:s, s:o, s:o*}", "intact", INTACT_VERSION_STRING, "model", "file",
                              json_string(slash ? slash + 1 : j->model_path), "sha256", j->model_sha, "qat", "method", o->qat, "weight_bits", o->weight_bits, "act_bits", o->act_bits, "epochs",
-                             (int)o->epochs, "samples", (json_int_t)j->data.feed.len, "seed", (json_int_t)o->seed, "settings", how, "recipe", recipe ? json_loads(recipe, 0, NULL) : NULL);
+                             (int)o->epochs, "samples", (json_int_t)j->data.feed.len, "seed", seed, "settings", how, "recipe", recipe ? json_loads(recipe, 0, NULL) : NULL);
     it_preprocess_print(&j->data.feed.pre, pre, sizeof pre);
     if (root && !j->data.feed.arrays)
         json_object_set_new(root, "preprocess", json_string(pre));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fold_identities: nodes that give what they get, at every batch, go. */
+/* fold_identities: nodes that give what they get, at every batch, go. fold_moves: those alone that do so whatever constants hold. */
 #include "pass/edit.h"
 
 static bool all_ints(const it_value *v, int64_t want)
@@ -111,26 +111,26 @@ static const struct {
     {"Upsample", resize}, {"AveragePool", pool_of_one}, {"MaxPool", pool_of_one},
 };
 
-static bool rule_says(const it_node *n, int *kept)
+static bool rule_says(const it_node *n, bool by_content, int *kept)
 {
     *kept = 0;
-    if (it_edit_is(n, "Mul")) return neutral(n, 1.0, true, kept);
-    if (it_edit_is(n, "Div")) return neutral(n, 1.0, false, kept);
-    if (it_edit_is(n, "Add")) return neutral(n, 0.0, true, kept);
-    if (it_edit_is(n, "Sub")) return neutral(n, 0.0, false, kept);
+    if (by_content && it_edit_is(n, "Mul")) return neutral(n, 1.0, true, kept);
+    if (by_content && it_edit_is(n, "Div")) return neutral(n, 1.0, false, kept);
+    if (by_content && it_edit_is(n, "Add")) return neutral(n, 0.0, true, kept);
+    if (by_content && it_edit_is(n, "Sub")) return neutral(n, 0.0, false, kept);
     for (size_t i = 0; i < IT_LEN(RULES); i++)
         if (it_edit_is(n, RULES[i].onnx)) return RULES[i].is_identity(n);
     return false;
 }
 
-static intact_status fold_identities_run(it_graph *g, size_t *changes, intact_error *err)
+static intact_status fold(it_graph *g, bool by_content, size_t *changes, intact_error *err)
 {
     it_probe p;
     IT_TRY(it_probe_run(g, &p, err));
     for (size_t i = 0; i < g->nodes.len;) {
         it_node *n = g->nodes.items[i];
         int kept;
-        bool gone = !it_edit_clamped(n) && n->out_len > 0 && n->out[0] && rule_says(n, &kept) && n->in[kept] && others_unread(g, n) &&
+        bool gone = !it_edit_clamped(n) && n->out_len > 0 && n->out[0] && rule_says(n, by_content, &kept) && n->in[kept] && others_unread(g, n) &&
                     it_probe_same_shape(&p, n->in[kept], n->out[0]) && it_edit_bypass(g, n, n->in[kept]);
         *changes += gone;
         i += !gone;
@@ -138,6 +138,13 @@ static intact_status fold_identities_run(it_graph *g, size_t *changes, intact_er
     it_probe_release(&p);
     return INTACT_OK;
 }
+
+static intact_status fold_identities_run(it_graph *g, size_t *changes, intact_error *err) { return fold(g, true, changes, err); }
+static intact_status fold_moves_run(it_graph *g, size_t *changes, intact_error *err) { return fold(g, false, changes, err); }
+
+const it_pass it_pass_fold_moves = {
+    .name = "fold_moves", .what = "removes nodes that give what they get, whatever constants hold", .run = fold_moves_run,
+};
 
 const it_pass it_pass_fold_identities = {
     .name = "fold_identities", .what = "removes nodes that give what they get", .run = fold_identities_run,

@@ -36,3 +36,10 @@ intact_status it_pass_some_run(it_graph *g, const it_pass *const *list, intact_e
     }
     return INTACT_OK;
 }
+
+intact_status it_pass_learning_run(it_graph *g, intact_error *err)
+{
+    const it_pass *list[IT_LEN(it_pass_all)];
+    for (size_t i = 0; i < IT_LEN(list); i++) list[i] = it_pass_all[i] == &it_pass_fold_identities ? &it_pass_fold_moves : it_pass_all[i];
+    return it_pass_some_run(g, list, err);
+}

@@ -26,6 +26,11 @@ INTACT_MUST_USE intact_status it_pass_clone(const it_graph *from, it_graph *to, 
 ** whose readers are all of one kind are left alone. Layers see through operators that hand their input's codes on. Passes that fold identities undo it. */
 INTACT_MUST_USE intact_status it_pass_split_streams(it_graph *g, bool (*wants)(void *user, const it_node *n), void *user, size_t *changes, intact_error *err);
 
+/* For networks whose constants learn: fold_identities without what holds only while a constant is all 0 or all 1; in no list. */
+extern const it_pass it_pass_fold_moves;
+/* it_pass_all_run with fold_moves in place of fold_identities: what is left does not hang on what was learned. */
+INTACT_MUST_USE intact_status it_pass_learning_run(it_graph *g, intact_error *err);
+
 #define PASS(name) extern const it_pass it_pass_##name;
 #include "pass/pass_list.h"
 #undef PASS

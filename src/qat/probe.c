@@ -24,7 +24,7 @@ intact_status it_qat_fold(it_qat *q, const it_graph *g, it_graph *out, intact_er
 {
     size_t changes = 0;
     IT_TRY(it_pass_clone(g, out, err));
-    intact_status st = it_pass_all_run(out, err);
+    intact_status st = it_pass_learning_run(out, err);
     if (st == INTACT_OK && it_lower_drop_softmax(out)) st = it_graph_infer(out, 1, NULL, err);
     if (st == INTACT_OK) st = it_pass_split_streams(out, wants_low, q, &changes, err);
     if (st == INTACT_OK && changes) st = it_graph_infer(out, 1, NULL, err);

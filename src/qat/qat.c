@@ -37,7 +37,12 @@ intact_status it_qat_find(const char *name, const it_qat_method **out, intact_er
 
 intact_status it_qat_prepare(it_graph *g, intact_error *err)
 {
-    static const it_pass *const PASSES[] = { &it_pass_free_batch, &it_pass_fold_constants, &it_pass_fold_identities, &it_pass_fuse_matmul, &it_pass_fuse_clamp, &it_pass_drop_dead };
+    static const it_pass *const PASSES[] = { &it_pass_free_batch, &it_pass_fold_constants, &it_pass_fold_moves, &it_pass_fuse_matmul, &it_pass_fuse_clamp, &it_pass_drop_dead };
+    for (size_t i = 0; i < g->nodes.len; i++) {
+        const char *op = g->nodes.items[i]->op->onnx;
+        if (strcmp(op, "LSTM") == 0 || strcmp(op, "GRU") == 0 || strcmp(op, "RNN") == 0)
+            return it_node_fail(g->nodes.items[i], err, INTACT_E_UNSUPPORTED, "recurrent layers cannot be trained with rounding; train the network in float, then quantize it");
+    }
     IT_TRY(it_graph_infer(g, 1, NULL, err));
     for (size_t changes = 1; changes > 0;) {
         changes = 0;

@@ -140,6 +140,8 @@ intact_status it_loop_run(const it_loop_spec *s, it_loop_state *out, intact_erro
         return it_fail(err, INTACT_E_ARG, "training", "%u epochs of %zu samples in batches of %zu; all must be 1 or more, and a schedule is needed", s->epochs, s->feed->len, s->batch);
     l.at.epochs = s->epochs;
     l.at.epoch_steps = it_pipe_steps(&p);
+    if (l.at.epoch_steps == 0)
+        return it_fail(err, INTACT_E_ARG, "training", "%zu samples for %u processes; each process needs one at least: more samples or fewer processes", s->feed->len, p.parts);
     l.at.steps = l.schedule.total = l.at.epoch_steps * s->epochs;
     IT_TRY(s->resume ? resume(&l, err) : save(&l, err));
     p.first = l.at.step;

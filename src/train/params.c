@@ -162,6 +162,7 @@ const float *it_train_stat_of(const it_train *t, const it_value *v) { return t->
 const it_train_param *it_train_own_param(const it_train *t, size_t i) { return &t->params[t->own_at + i]; }
 float *it_train_worker_grad(it_train *t, uint32_t worker, const it_train_param *p) { return t->worker[worker].grad + p->at; }
 uint32_t it_train_workers(const it_train *t) { return t->workers; }
+const it_comm *it_train_comm(const it_train *t) { return t->opt.comm; }
 
 void it_train_touch(it_train *t)
 {

@@ -18,7 +18,8 @@ static intact_status gather(it_train *t, it_pipe *p, uint64_t batches, intact_er
 
 intact_status it_restat_run(it_train *t, const it_feed *feed, size_t batch, uint64_t samples, uint64_t seed, uint32_t feeders, intact_error *err)
 {
-    it_pipe_spec s = { .feed = feed, .batch = batch, .seed = seed, .threads = feeders };
+    const it_comm *c = it_train_comm(t);
+    it_pipe_spec s = { .feed = feed, .batch = batch, .seed = seed, .threads = feeders, .part = c ? c->rank : 0, .parts = c ? c->size : 0 };
     it_pipe *p;
     const uint64_t all = it_pipe_steps(&s), wanted = (samples + batch - 1) / batch;
     if (samples == 0 || batch == 0)
@@ -27,5 +28,5 @@ intact_status it_restat_run(it_train *t, const it_feed *feed, size_t batch, uint
     IT_TRY(it_pipe_open(feed->alloc, &s, &p, err));
     intact_status st = gather(t, p, s.end, err);
     it_pipe_close(p);
-    return st;
+    return st == INTACT_OK ? it_train_share_statistics(t, err) : st;
 }

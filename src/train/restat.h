@@ -6,7 +6,8 @@
 #include "train/pipe.h"
 #include "train/train.h"
 
-/* Statistics become those of this many samples of feed (all when there are fewer), chosen by seed, not changed at random. */
+/* Statistics become those of this many samples of feed (all when there are fewer), chosen by seed, not changed at random. Processes that share batches
+** take their stretches of each, and end with the same statistics. */
 INTACT_MUST_USE intact_status it_restat_run(it_train *t, const it_feed *feed, size_t batch, uint64_t samples, uint64_t seed, uint32_t feeders,
                                              intact_error *err);
 

@@ -217,6 +217,7 @@ static intact_status update(it_train *t, double rate, it_train_result *r, intact
     if (!isfinite(r->norm)) return it_fail(err, INTACT_E_DATA, "training", "the gradient is not finite (loss %g); a smaller learning rate would help", r->loss);
     it_train_update(t, r->norm);
     if (h && h->stepped) IT_TRY(h->stepped(h->user, t, err));
+    it_train_average_own(t);
     t->update_ns += it_tape_clock(t) - start;
     return INTACT_OK;
 }
@@ -299,18 +300,20 @@ intact_status it_train_restat_add(it_train *t, const it_train_batch *b, intact_e
 }
 
 /* An operator moves its statistics r to m r + a with a momentum m of its own: from 0 it gives a, from a it gives (1 + m) a, and a / (1 - m)
-** are the batch's. */
+** are the batch's. Where a is 0 the second try begins with 1 and gives m: with m = 1 the operator takes nothing, and keeps what it had. */
 void it_train_restat_end(it_train *t)
 {
-    float *restrict r = t->running, *restrict a = t->stats_at_zero;
+    float *restrict r = t->running, *restrict a = t->stats_at_zero, *restrict had = t->stats_before;
     if (t->restat_count == 0) return;
+    memcpy(had, r, t->running_len * sizeof *r);
     memset(r, 0, t->running_len * sizeof *r);
     finish(t, t->restat, t->restat_count, false);
     memcpy(a, r, t->running_len * sizeof *r);
+    for (size_t i = 0; i < t->running_len; i++) r[i] = a[i] != 0 ? a[i] : 1;
     finish(t, t->restat, t->restat_count, false);
     for (size_t i = 0; i < t->running_len; i++) {
-        const double left = a[i] != 0 ? 2 - (double)r[i] / (double)a[i] : 1; /* 1 - m */
-        r[i] = (float)((double)a[i] / left);
+        if (a[i] != 0) r[i] = (float)((double)a[i] / (2 - (double)r[i] / (double)a[i]));
+        else r[i] = r[i] == 1 ? had[i] : 0;
     }
     it_train_touch(t);
 }

@@ -143,7 +143,7 @@ struct it_train {
     size_t *seg_sums;             /* [seg + 1] first of the segment's doubles */
     double *loss; size_t *right;  /* [block] */
     double *restat; double restat_count;
-    float *stats_at_zero;         /* [running_len] */
+    float *stats_at_zero, *stats_before; /* [running_len] */
     /* parameters: flat arrays of flat_len floats */
     it_train_param *params; size_t params_len, own_at, flat_len;
     float *w, *used, *grad, *moment[2], *average;
@@ -226,6 +226,7 @@ int64_t it_tape_clock(const it_train *t); /* nanoseconds; 0 without profile */
 ** on. Without other processes everything is taken at the end. */
 INTACT_MUST_USE intact_status it_train_grads_reduce(it_train *t, int seg, intact_error *err);
 void it_train_update(it_train *t, double norm);
+void it_train_average_own(it_train *t); /* hooks' own parameters, as hooks have left them */
 double it_train_norm(it_train *t);
 void it_train_unscale(it_train *t); /* the gradient, by the loss's scale */
 

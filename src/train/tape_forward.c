@@ -83,7 +83,7 @@ static intact_status hook(it_tape_worker *w, const it_tape_block *b, const it_va
     const it_tape_value *x = &t->values[v->id];
     if (!x->hooked) return INTACT_OK;
     it_tensor from = it_tape_tensor(w, b, &x->cell[0]), to = it_tape_tensor(w, b, &x->cell[1]);
-    return t->opt.hooks->forward(t->opt.hooks->user, v, &(it_train_block){ (uint32_t)(w - t->worker), b->first, b->n, t->training }, &from, &to, err);
+    return t->opt.hooks->forward(t->opt.hooks->user, v, &(it_train_block){ (uint32_t)(w - t->worker), b->first, b->n, t->training && !t->forward_only }, &from, &to, err);
 }
 
 uint32_t it_tape_rounded(const it_train *t, const it_tape_node *p)

@@ -56,9 +56,10 @@ static intact_status sums_alloc(it_train *t, intact_error *err)
     t->restat = it_arena_new(&t->arena, all * sizeof(double));
     t->zeros = it_arena_new(&t->arena, all * sizeof(double));
     t->stats_at_zero = it_arena_new(&t->arena, (t->running_len + 1) * sizeof(float));
+    t->stats_before = it_arena_new(&t->arena, (t->running_len + 1) * sizeof(float));
     t->loss = it_arena_new(&t->arena, t->blocks_max * sizeof *t->loss);
     t->right = it_arena_new(&t->arena, t->blocks_max * sizeof *t->right);
-    return t->restat && t->zeros && t->stats_at_zero && t->loss && t->right ? INTACT_OK : it_fail_nomem(err, t->g->name, all * sizeof(double));
+    return t->restat && t->zeros && t->stats_at_zero && t->stats_before && t->loss && t->right ? INTACT_OK : it_fail_nomem(err, t->g->name, all * sizeof(double));
 }
 
 static intact_status worker_alloc(it_train *t, it_tape_worker *w, intact_error *err)

@@ -96,7 +96,7 @@ typedef struct it_train_result {
     bool skipped;                    /* the scaled gradient was not finite: nothing has moved but the scale; norm is not finite */
 } it_train_result;
 
-/* The graph is inferred, sorted and without operators for other ends (passes free_batch, fold_constants, fold_identities, fuse_clamp);
+/* The graph is inferred, sorted and without operators for other ends (passes free_batch, fold_constants, fold_moves, fuse_clamp);
 ** it is kept while the trainer lives. The loss is taken at output 0, before a last Softmax when the loss asks for logits. */
 INTACT_MUST_USE intact_status it_train_new(it_graph *g, const it_train_options *o, it_train **out, intact_error *err);
 void it_train_free(it_train *t);
@@ -125,6 +125,7 @@ const it_train_param *it_train_param_of(const it_train *t, const it_value *v); /
 const float *it_train_stat_of(const it_train *t, const it_value *v);             /* a running statistic as it stands; other constants: their content */
 const it_train_param *it_train_own_param(const it_train *t, size_t i);         /* hooks->own[i] */
 float *it_train_worker_grad(it_train *t, uint32_t worker, const it_train_param *p); /* a hook's own: add to it in backward */
+const it_comm *it_train_comm(const it_train *t); /* of options */
 uint32_t it_train_workers(const it_train *t);
 
 /* Parameters were changed from outside. */

@@ -83,23 +83,34 @@ double it_train_norm(it_train *t)
     return sqrt(sum);
 }
 
+static void average(const it_train *t, size_t at, size_t len)
+{
+    const double steps = (double)t->optimizer.steps, decay = fmin(t->opt.average, (1 + steps) / (10 + steps)); /* the weights it began with are forgotten early */
+    const float keep = (float)decay, rest = (float)(1 - decay), *restrict w = t->w + at;
+    float *restrict a = t->average + at;
+    for (size_t i = 0; i < len; i++) a[i] = keep * a[i] + rest * w[i];
+}
+
+void it_train_average_own(it_train *t)
+{
+    for (size_t i = t->own_at; t->average && i < t->params_len; i++) average(t, t->params[i].at, t->params[i].len);
+}
+
 static void move(void *user, uint32_t begin, uint32_t end, uint32_t thread)
 {
     it_train *t = user;
-    const double steps = (double)t->optimizer.steps, decay = fmin(t->opt.average, (1 + steps) / (10 + steps)); /* the weights it began with are forgotten early */
-    const float shrink = (float)t->shrink, keep = (float)decay, rest = (float)(1 - decay);
+    const float shrink = (float)t->shrink;
     (void)thread;
     for (uint32_t c = begin; c < end; c++) {
         const it_tape_chunk *k = &t->chunks[c];
         const it_train_param *p = &t->params[k->param];
-        float *restrict w = t->w + k->at;
+        float *w = t->w + k->at;
         for (size_t i = 0; t->shrink < 1 && i < k->len; i++) t->grad[k->at + i] *= shrink;
         it_update u = { .spec = &t->opt.optimizer, .state = &t->optimizer, .rate = t->rate * (double)p->rate, .decay = p->decays ? t->opt.decay : 0,
                         .w = w, .g = t->grad + k->at, .n = k->len };
         for (int m = 0; m < 2; m++) u.m[m] = t->moment[m] ? t->moment[m] + k->at : NULL;
         t->opt.optimizer.optimizer->apply(&u);
-        float *restrict a = t->average ? t->average + k->at : NULL;
-        for (size_t i = 0; a && i < k->len; i++) a[i] = keep * a[i] + rest * w[i];
+        if (t->average && p->v) average(t, k->at, k->len);
     }
 }
 

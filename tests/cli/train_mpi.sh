@@ -41,6 +41,7 @@ P
 # statistics of their own: another training, which works too
 run 2 -o own.onnx --epochs 2 --threads 1 --metrics own.jsonl > out 2> err || fail "own statistics: $(cat err)"
 grep -q '"epoch":2' own.jsonl || fail "own statistics: no second epoch"
+run 2 -o average.onnx --epochs 1 --threads 1 --ema 0.9 > out 2> err || fail "averaged weights: $(cat err)"
 # a stopped run goes on
 cp 2.ckpt again.ckpt
 run 2 -o again.onnx --epochs 2 --threads 1 --sync-bn --resume again.ckpt > out 2> err || fail "resume: $(cat err)"

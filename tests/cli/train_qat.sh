@@ -42,6 +42,11 @@ done
 cmp whole.itm part.itm || fail "killed $kills times: another program"
 echo "killed $kills times"
 
+# a seed of 64 bits is written as it was given
+# shellcheck disable=SC2086
+"$intact" train f.onnx -o seed.itm --data a-images-idx3-ubyte --epochs 1 --limit 32 --seed 18446744073709551615 --qat ste $bits --quiet > out 2> err || fail "seed: $(cat err)"
+"$intact" info seed.itm | grep -q '"seed": "18446744073709551615"' || fail "the seed is not in the provenance"
+
 # another method's run is not resumed
 # shellcheck disable=SC2086
 expect 4 'method' "$intact" train f.onnx -o x.itm $data ${options/lsq/ste} --resume part.ckpt --checkpoint x.ckpt

@@ -64,6 +64,11 @@ cmp whole.onnx part.onnx || fail "interrupted: another network"
 expect 0 'top-1' train -o again.onnx --resume whole.ckpt --checkpoint other.ckpt --quiet
 cmp whole.onnx again.onnx || fail "a finished run resumed: another network"
 
+# the checkpoint that nobody asked for goes away at the end, of a resumed run too
+cp whole.ckpt default.onnx.ckpt
+expect 0 'top-1' train -o default.onnx --resume default.onnx.ckpt --quiet
+[ -e default.onnx.ckpt ] && fail "the default checkpoint was left after a resumed run"
+
 # another run's checkpoint: one sentence that says what is different
 make_net o.onnx 2
 # shellcheck disable=SC2086

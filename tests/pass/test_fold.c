@@ -8,6 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "train/train.h"
+
 #define CHECK(build, pass, changes, nodes)                          \
     do {                                                            \
         test_net check_;                                            \
@@ -145,6 +147,50 @@ static void swaps_at_other_batches(test_net *t)
 }
 
 static void in_to_out(test_net *t) { test_output(t, test_node(t, "Identity", IN(test_input(t, RANK(-1, 4))), NULL)); }
+
+/* A bias that begins with 0, a scale with 1. */
+static void begins_neutral(test_net *t)
+{
+    it_value *x = test_input(t, RANK(-1, 3, 4, 4)), *v = test_node(t, "Conv", IN(x, test_random(t, RANK(2, 3, 1, 1), -1, 1)), NULL);
+    v = test_node(t, "Add", IN(v, test_floats(t, RANK(2, 1, 1), (float[]){0, 0})), NULL);
+    v = test_node(t, "Mul", IN(test_node(t, "Identity", IN(v), NULL), test_floats(t, RANK(2, 1, 1), (float[]){1, 1})), NULL);
+    v = test_node(t, "Flatten", IN(test_node(t, "GlobalAveragePool", IN(v), NULL)), NULL);
+    test_output(t, v);
+}
+
+/* They are still there to learn, and do. */
+static void neutral_constants_learn(void **state)
+{
+    test_net t;
+    it_pool *pool;
+    it_train *train;
+    it_train_result r;
+    intact_error err = {.code = INTACT_OK};
+    size_t len, changes = 0;
+    float x[4 * 3 * 4 * 4];
+    (void)state;
+    CHECK(begins_neutral, fold_identities, 3, 3);
+    CHECK(begins_neutral, fold_moves, 1, 5);
+    test_net_init(&t, NULL);
+    begins_neutral(&t);
+    assert_int_equal(it_graph_infer(&t.g, 1, NULL, &err), INTACT_OK);
+    assert_int_equal(it_pass_fold_moves.run(&t.g, &changes, &err), INTACT_OK);
+    assert_int_equal(it_graph_sort(&t.g, &err), INTACT_OK);
+    assert_int_equal(it_graph_infer(&t.g, 1, NULL, &err), INTACT_OK);
+    assert_int_equal(it_pool_new(NULL, 1, &pool, &err), INTACT_OK);
+    const it_train_options o = {.batch = 4, .pool = pool, .loss.loss = &it_loss_cross_entropy, .optimizer.optimizer = &it_optimizer_sgd};
+    assert_int_equal(it_train_new(&t.g, &o, &train, &err), INTACT_OK);
+    for (size_t i = 0; i < IT_LEN(x); i++) x[i] = (float)(i % 7) - 2;
+    const void *in[] = {x};
+    assert_int_equal(it_train_step(train, &(it_train_batch){.len = 4, .in = in, .label = (int32_t[]){0, 1, 0, 0}}, 0.1, &r, &err), INTACT_OK);
+    const it_train_param *p = it_train_params(train, &len);
+    assert_int_equal(len, 3);
+    for (size_t i = 1; i < len; i++)
+        for (size_t k = 0; k < 2; k++) assert_true(p[i].w[k] != (i == 1 ? 0.f : 1.f));
+    it_train_free(train);
+    it_pool_free(pool);
+    test_net_release(&t);
+}
 
 static void identities_go(void **state)
 {
@@ -316,7 +362,7 @@ static void leftovers_go(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes_fold), cmocka_unit_test(one_sample_becomes_many), cmocka_unit_test(identities_go),
+        cmocka_unit_test(shapes_fold), cmocka_unit_test(one_sample_becomes_many), cmocka_unit_test(identities_go), cmocka_unit_test(neutral_constants_learn),
         cmocka_unit_test(maps_fold),   cmocka_unit_test(pads_fold),               cmocka_unit_test(leftovers_go),
     };
     return cmocka_run_group_tests_name("fold", tests, NULL, NULL);

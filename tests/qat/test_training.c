@@ -15,6 +15,7 @@
 #include "ptq/ptq.h"
 #include "qat/helpers.h"
 #include "qat/state.h"
+#include "train/restat.h"
 
 static void train(rig *r)
 {
@@ -198,6 +199,18 @@ static void goes_on_after_a_stop(void **state)
     unlink(path);
 }
 
+/* Statistics measured anew leave nothing behind that the next step would count: a run resumed there knows nothing of them. */
+static void measuring_statistics_is_no_step(void **state)
+{
+    rig r;
+    (void)state;
+    rig_open(&r, &(rig_spec){ .arch = "resnet8", .method = "ste", .weight_bits = 4, .act_bits = 4 });
+    train(&r);
+    OK(&r, it_restat_run(r.t, &r.f, 32, 96, 3, 1, &r.err));
+    for (size_t i = 0; i < r.q->acts.len; i++) assert_true(r.q->acts.items[i].seen[0].lo == INFINITY && r.q->acts.items[i].seen[0].hi == -INFINITY);
+    rig_close(&r);
+}
+
 static void refuses(void **state)
 {
     static const struct { rig_spec s; const char *says; } BAD[] = {
@@ -219,6 +232,6 @@ static void refuses(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(exports_what_it_trained), cmocka_unit_test(learns), cmocka_unit_test(frozen_statistics), cmocka_unit_test(goes_on_after_a_stop), cmocka_unit_test(refuses) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(exports_what_it_trained), cmocka_unit_test(learns), cmocka_unit_test(frozen_statistics), cmocka_unit_test(goes_on_after_a_stop), cmocka_unit_test(measuring_statistics_is_no_step), cmocka_unit_test(refuses) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ void must(intact_status st, const intact_error *err)
 
 intact_status rig_graph(it_graph *g, const rig_spec *s, intact_error *err)
 {
-    static const it_pass *const PASSES[] = { &it_pass_free_batch, &it_pass_fold_constants, &it_pass_fold_identities, &it_pass_fuse_clamp, &it_pass_drop_dead };
+    static const it_pass *const PASSES[] = { &it_pass_free_batch, &it_pass_fold_constants, &it_pass_fold_moves, &it_pass_fuse_clamp, &it_pass_drop_dead };
     it_arch_options o = { .input = { s->input[0], s->input[1], s->input[2] }, .classes = s->classes, .seed = s->seed + 1 };
     it_rng rng;
     it_graph_init(g, s->alloc);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "train/helpers.h"
+#include "train/loop.h"
 
 enum { RANKS_MAX = 3, STEPS = 20, PENDING = 64 };
 
@@ -184,8 +185,26 @@ static void own_statistics_stay_together(void **state)
     stop(one, &w1);
 }
 
+/* Shares of 2 samples for 3 processes: said before anybody waits for anybody. */
+static void fewer_samples_than_processes(void **state)
+{
+    static run one[1];
+    static world w;
+    intact_error err = { .code = INTACT_OK };
+    it_loop_state at;
+    (void)state;
+    start(one, &w, 0, false);
+    const it_comm three = { .rank = 1, .size = 3 };
+    const it_feed feed = { .len = 2 };
+    const it_loop_spec s = { .train = one[0].r.t, .feed = &feed, .batch = 13, .epochs = 1, .comm = &three, .schedule = { .schedule = &it_schedule_constant, .rate = 0.1 } };
+    assert_int_equal(it_loop_run(&s, &at, &err), INTACT_E_ARG);
+    assert_non_null(strstr(err.message, "2 samples for 3 processes"));
+    stop(one, &w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(shared_statistics_are_one_process), cmocka_unit_test(own_statistics_stay_together) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(shared_statistics_are_one_process), cmocka_unit_test(own_statistics_stay_together),
+                                         cmocka_unit_test(fewer_samples_than_processes) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

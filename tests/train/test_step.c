@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "op/batch_normalization.h"
 #include "train/helpers.h"
 
 static const rig_spec SMALL = { .arch = "resnet8", .input = { 3, 12, 12 }, .classes = 4, .batch = 10, .threads = 2, .seed = 3 };
@@ -222,6 +223,31 @@ static void restat_gives_the_batch(void **state)
     rig_close(&r);
 }
 
+/* A normalization with momentum 1 takes no statistics; the others do. */
+static void restat_leaves_momentum_1(void **state)
+{
+    rig r;
+    intact_error err = { .code = INTACT_OK };
+    const it_node *n = NULL;
+    (void)state;
+    rig_open(&r, &SMALL);
+    for (size_t i = 0; i < r.g.nodes.len && !n; i++)
+        if (r.g.nodes.items[i]->op == &it_op_batch_normalization) n = r.g.nodes.items[i];
+    assert_non_null(n);
+    ((it_bn_args *)(uintptr_t)n->args)->momentum = 1;
+    const it_train_state s = it_train_state_of(r.t);
+    const size_t len = (size_t)it_tensor_len(&n->in[IT_BN_MEAN]->t), all = s.array[1].len;
+    float *mean = (float *)(uintptr_t)it_train_stat_of(r.t, n->in[IT_BN_MEAN]), *var = (float *)(uintptr_t)it_train_stat_of(r.t, n->in[IT_BN_VAR]);
+    for (size_t i = 0; i < all; i++) s.array[1].data[i] = -7;
+    for (size_t i = 0; i < len; i++) mean[i] = 0.25f * (float)i, var[i] = 3;
+    it_train_restat_begin(r.t);
+    must(it_train_restat_add(r.t, &r.b, &err), &err);
+    it_train_restat_end(r.t);
+    for (size_t i = 0; i < len; i++) assert_true(mean[i] == 0.25f * (float)i && var[i] == 3);
+    for (size_t i = 0; i < all; i++) assert_true(s.array[1].data[i] != -7);
+    rig_close(&r);
+}
+
 static void stores_into_the_graph(void **state)
 {
     rig r;
@@ -374,6 +400,32 @@ static void hooks_learn(void **state)
     rig_close(&r);
 }
 
+static intact_status put_seven(void *user, it_train *t, intact_error *err)
+{
+    (void)user, (void)err;
+    it_train_own_param(t, 0)->w[0] = 7;
+    return INTACT_OK;
+}
+
+/* What hooks make of their own parameters after a step is what is averaged. */
+static void averages_what_hooks_leave(void **state)
+{
+    static const float INIT = 0.9f;
+    rig r;
+    scaling user = { .r = &r };
+    const it_train_own own = { .name = "s", .len = 1, .init = &INIT, .rate = 1 };
+    const it_train_hooks h = { .user = &user, .wants = scaling_wants, .weights = scaling_weights, .forward = scaling_forward, .backward = scaling_backward,
+                               .gradients = scaling_gradients, .stepped = put_seven, .own = &own, .own_len = 1 };
+    rig_spec s = SMALL;
+    (void)state;
+    s.o = &(it_train_options){ .hooks = &h, .average = 0.5 };
+    rig_open(&r, &s);
+    rig_step(&r, 0.02);
+    it_train_swap_average(r.t);
+    assert_float_equal(it_train_own_param(r.t, 0)->w[0], 2.f / 11 * INIT + 9.f / 11 * 7, 1e-5);
+    rig_close(&r);
+}
+
 /* ---- what goes wrong ---- */
 
 static void stops_on_what_is_not_finite(void **state)
@@ -446,8 +498,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradient_of_residual_network), cmocka_unit_test(gradient_without_normalization),
         cmocka_unit_test(workers_and_blocks_agree), cmocka_unit_test(statistics_do_not_see_threads), cmocka_unit_test(batches_of_any_size),
-        cmocka_unit_test(restat_gives_the_batch), cmocka_unit_test(stores_into_the_graph), cmocka_unit_test(averages_weights),
-        cmocka_unit_test(clips_gradients), cmocka_unit_test(hooks_learn), cmocka_unit_test(stops_on_what_is_not_finite),
+        cmocka_unit_test(restat_gives_the_batch), cmocka_unit_test(restat_leaves_momentum_1), cmocka_unit_test(stores_into_the_graph), cmocka_unit_test(averages_weights),
+        cmocka_unit_test(clips_gradients), cmocka_unit_test(hooks_learn), cmocka_unit_test(averages_what_hooks_leave), cmocka_unit_test(stops_on_what_is_not_finite),
         cmocka_unit_test(every_allocation_fails_once), cmocka_unit_test(gradient_of_other_networks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
