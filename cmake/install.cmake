@@ -35,9 +35,13 @@ install(TARGETS intact EXPORT intact-toolkit-targets ARCHIVE DESTINATION ${CMAKE
 install(EXPORT intact-toolkit-targets NAMESPACE intact:: DESTINATION ${INTACT_PACKAGE_DIR})
 install(TARGETS intact_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES include/intact/intact.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/intact)
+if(INTACT_MPI) # what a program that links the toolkit needs then
+  install(FILES cmake/intact-mpi.cmake DESTINATION ${INTACT_PACKAGE_DIR})
+  set(INTACT_PC_MPI " ompi-c")
+endif()
 # the toolkit uses what the shared runtime hides: it takes the static one
 intact_pkgconfig(intact "Makes trained neural networks integer"
-  "Requires: libprotobuf-c jansson zlib libpng libjpeg\nLibs: -L\${libdir} -lintact -l:libintact-run.a -ldnnl -lgomp -lm -pthread\n")
+  "Requires: libprotobuf-c jansson zlib libpng libjpeg${INTACT_PC_MPI}\nLibs: -L\${libdir} -lintact -l:libintact-run.a -ldnnl -lgomp -lm -pthread\n")
 
 # Man pages and completion come out of the command itself.
 if(NOT CMAKE_CROSSCOMPILING)
