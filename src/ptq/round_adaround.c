@@ -206,7 +206,8 @@ static void fit_channel(const ada_block *b, int64_t o)
         if (!j->q->group)
             write_codes(b, o);
     }
-    j->q->scale[c] = at.gain;
+    if (f.scales) /* one that all channels share stays, and other blocks read it */
+        j->q->scale[c] = at.gain;
     j->bias[channel] = at.shift;
 }
 
