@@ -91,3 +91,12 @@ it_train_result rig_step(rig *r, double rate)
 }
 
 double rig_loss(rig *r) { return rig_step(r, 0).loss; }
+
+void *count_grow(void *user, void *p, size_t bytes_old, size_t bytes_new)
+{
+    counting *c = user;
+    if (bytes_new && ++c->calls == c->fail_at) return NULL;
+    if (!p && bytes_new) c->live++;
+    if (p && !bytes_new) c->live--;
+    return it_alloc_libc.grow(NULL, p, bytes_old, bytes_new);
+}

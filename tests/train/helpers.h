@@ -32,6 +32,9 @@ void rig_open(rig *r, const rig_spec *s);
 void rig_close(rig *r);
 it_train_result rig_step(rig *r, double rate); /* fails the test when it fails */
 double rig_loss(rig *r);                       /* of a step that moves nothing */
+/* An allocator that fails once, at call fail_at, and knows what is not given back. */
+typedef struct counting { long calls, fail_at, live; } counting;
+void *count_grow(void *user, void *p, size_t bytes_old, size_t bytes_new);
 void must(intact_status st, const intact_error *err);
 
 #endif

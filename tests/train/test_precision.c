@@ -477,16 +477,6 @@ static void goes_on_to_the_same_bits(void **state)
 
 /* ---- memory ---- */
 
-typedef struct counting { long calls, fail_at, live; } counting;
-static void *count_grow(void *user, void *p, size_t bytes_old, size_t bytes_new)
-{
-    counting *c = user;
-    if (bytes_new && ++c->calls == c->fail_at) return NULL;
-    if (!p && bytes_new) c->live++;
-    if (p && !bytes_new) c->live--;
-    return it_alloc_libc.grow(NULL, p, bytes_old, bytes_new);
-}
-
 static void every_allocation_fails_once(void **state)
 {
     counting c = { 0 };

@@ -449,16 +449,6 @@ static void stops_on_what_is_not_finite(void **state)
     rig_close(&r);
 }
 
-typedef struct counting { long calls, fail_at, live; } counting;
-static void *count_grow(void *user, void *p, size_t bytes_old, size_t bytes_new)
-{
-    counting *c = user;
-    if (bytes_new && ++c->calls == c->fail_at) return NULL;
-    if (!p && bytes_new) c->live++;
-    if (p && !bytes_new) c->live--;
-    return it_alloc_libc.grow(NULL, p, bytes_old, bytes_new);
-}
-
 static void every_allocation_fails_once(void **state)
 {
     counting c = { 0 };

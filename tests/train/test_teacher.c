@@ -104,16 +104,6 @@ static void refuses_other_classes(void **state)
 
 /* ---- every allocation of a teacher fails in turn ---- */
 
-typedef struct counting { long calls, fail_at, live; } counting;
-static void *count_grow(void *user, void *p, size_t bytes_old, size_t bytes_new)
-{
-    counting *c = user;
-    if (bytes_new && ++c->calls == c->fail_at) return NULL;
-    if (!p && bytes_new) c->live++;
-    if (p && !bytes_new) c->live--;
-    return it_alloc_libc.grow(NULL, p, bytes_old, bytes_new);
-}
-
 static void failures_leave_nothing(void **state)
 {
     counting c = { 0 };
